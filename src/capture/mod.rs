@@ -1,0 +1,45 @@
+//! Sources: where pictures and sound come into the box. One interface for cameras, sound cards,
+//! programs, files and the test picture.
+//!
+//! A [`Source`] is a description that can be opened again and again; an open one is a [`Capture`],
+//! and dropping it closes the device. Re-opening after a failure, back-off, slates and silence are
+//! the pipeline's job, not a source's.
+
+use crate::media::{AccessUnit, PcmBlock, RawFrame, Track};
+use std::sync::Arc;
+use std::time::Duration;
+
+mod error;
+
+pub use error::CaptureError;
+
+/// What a source delivers.
+#[derive(Debug, Clone)]
+pub enum Captured {
+    Frame(RawFrame),
+    Pcm(PcmBlock),
+    /// Already encoded. Timestamps are on the monotonic clock, in the track's timescale; the track is
+    /// the same `Arc` until something in it changes.
+    Unit {
+        track: Arc<Track>,
+        unit: AccessUnit,
+    },
+    /// The source has come to its end by itself and must not be opened again (a file played once).
+    End,
+}
+
+/// A source that is not open.
+pub trait Source: Send {
+    /// Opens the device, starts the program. Blocks; takes no longer than a few seconds.
+    fn open(&mut self) -> Result<Box<dyn Capture>, CaptureError>;
+
+    /// What an operator calls it: `/dev/video0`, `rpicam-vid`, `test picture`.
+    fn name(&self) -> String;
+}
+
+/// An open source. Read on a thread of its own; dropping it closes and releases the device.
+pub trait Capture: Send {
+    /// Waits for what comes next, at most `timeout`; `Ok(None)` when nothing came in that time, so
+    /// that the caller can look whether it should stop. An error is final: drop it and open again.
+    fn read(&mut self, timeout: Duration) -> Result<Option<Captured>, CaptureError>;
+}

@@ -1,0 +1,1 @@
+//! Compressed pictures back to raw ones: MJPEG from USB cameras.

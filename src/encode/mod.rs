@@ -1,0 +1,94 @@
+//! Raw pictures and sound to access units; the clocks that pace them.
+//!
+//! Here: the encoders behind [`VideoEncoder`] and [`AudioEncoder`], the constant frame rate
+//! ([`pacer`]) and the audio clock, both sans-IO.
+//! Not here: threads, sources, streams: the pipeline connects them.
+
+use crate::media::{AccessUnit, RawFrame, Track};
+use crate::time::FrameRate;
+use bytes::Bytes;
+use std::sync::Arc;
+use std::time::Duration;
+use thiserror::Error;
+
+/// What a video encoder is opened with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VideoSettings {
+    /// Even, px.
+    pub width: u32,
+    pub height: u32,
+    pub frame_rate: FrameRate,
+    pub bitrate_bps: u32,
+    /// A key frame every so many frames; at least 1.
+    pub gop_frames: u32,
+    pub profile: Profile,
+}
+
+/// H.264 profiles that every player can play; none uses B-frames here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Profile {
+    ConstrainedBaseline,
+    #[default]
+    Main,
+    High,
+}
+
+/// When a picture is shown: ticks of [`crate::time::Timescale::VIDEO`] on the monotonic clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timing {
+    pub pts: i64,
+    pub duration: u32,
+}
+
+/// One picture out of an encoder.
+#[derive(Debug, Clone)]
+pub struct EncodedPicture {
+    /// The same `Arc` until a parameter set changes.
+    pub track: Arc<Track>,
+    pub unit: AccessUnit,
+}
+
+/// An H.264 encoder: pictures in, access units out, perhaps later and perhaps fewer.
+pub trait VideoEncoder: Send {
+    /// For people: `openh264`, `bcm2835-codec-encode`.
+    fn name(&self) -> &str;
+
+    /// Hands a picture over; it must have the settings' size. Any [`crate::media::PixelFormat`] is
+    /// taken; what the encoder can't read itself is converted. `key` asks for a key frame here.
+    fn submit(&mut self, picture: &RawFrame, timing: Timing, key: bool) -> Result<(), EncodeError>;
+
+    /// The next access unit, waiting at most `timeout`.
+    fn receive(&mut self, timeout: Duration) -> Result<Option<EncodedPicture>, EncodeError>;
+
+    /// Takes effect from the next picture.
+    fn set_bitrate(&mut self, bitrate_bps: u32) -> Result<(), EncodeError>;
+}
+
+/// A sound encoder: one frame of samples in, one packet out.
+pub trait AudioEncoder: Send {
+    fn track(&self) -> &Arc<Track>;
+
+    /// Samples a channel that [`AudioEncoder::encode`] takes.
+    fn frame_len(&self) -> usize;
+
+    /// By how many samples the output lags the input: subtract it from the timestamps.
+    fn delay(&self) -> u32;
+
+    /// `pcm` is interleaved, exactly `frame_len × channels` samples.
+    fn encode(&mut self, pcm: &[i16]) -> Result<Bytes, EncodeError>;
+}
+
+#[derive(Debug, Error)]
+pub enum EncodeError {
+    #[error("{encoder} can't be opened: {reason}")]
+    Open { encoder: &'static str, reason: String },
+    #[error("{encoder} failed: {reason}")]
+    Failed { encoder: &'static str, reason: String },
+    /// Nothing came out for too long.
+    #[error("{encoder} stalled: no picture for {silent_ms} ms")]
+    Stalled { encoder: &'static str, silent_ms: u64 },
+    #[error("a {got_width}x{got_height} picture came to an encoder opened for {width}x{height}")]
+    WrongSize { width: u32, height: u32, got_width: u32, got_height: u32 },
+    #[error("a picture that can't be read: {reason}")]
+    BadPicture { reason: String },
+}

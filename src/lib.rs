@@ -1,0 +1,34 @@
+//! `capturebox` turns a Raspberry Pi-class box into a live-streaming appliance.
+//!
+//! Modules stand in the order in which data flows; a module imports only from its left
+//! (`tests/architecture.rs` holds that):
+//!
+//! ```text
+//! time < media < codec < container < stream < {capture decode encode package} < pipeline < http < app < main
+//! ```
+//!
+//! `config` and `supervisor` stand beside the line: shells use them, cores don't.
+
+pub mod time;
+
+pub mod media;
+
+pub mod codec;
+
+pub mod container;
+
+pub mod stream;
+
+pub mod capture;
+pub mod decode;
+pub mod encode;
+pub mod package;
+
+pub mod pipeline;
+
+pub mod http;
+
+pub mod app;
+
+pub mod config;
+pub mod supervisor;

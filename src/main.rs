@@ -1,0 +1,3 @@
+//! Arguments → configuration → app.
+
+fn main() {}

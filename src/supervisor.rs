@@ -1,0 +1,1 @@
+//! Named threads, stop requests, and the service manager.
