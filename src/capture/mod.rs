@@ -6,6 +6,7 @@
 //! the pipeline's job, not a source's.
 
 use crate::media::{AccessUnit, PcmBlock, RawFrame, Track};
+use crate::time::FrameRate;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -42,4 +43,10 @@ pub trait Capture: Send {
     /// Waits for what comes next, at most `timeout`; `Ok(None)` when nothing came in that time, so
     /// that the caller can look whether it should stop. An error is final: drop it and open again.
     fn read(&mut self, timeout: Duration) -> Result<Option<Captured>, CaptureError>;
+
+    /// Pictures a second that the source was set to, or says it makes; asked after the first picture.
+    /// `None` when not known, and for what isn't raw video.
+    fn frame_rate(&self) -> Option<FrameRate> {
+        None
+    }
 }
