@@ -1,1 +1,0 @@
-//! Named threads, stop requests, and the service manager.
