@@ -10,7 +10,10 @@ use crate::time::FrameRate;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub mod alsa;
+pub mod devices;
 mod error;
+pub mod v4l2;
 
 pub use error::CaptureError;
 

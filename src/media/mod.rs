@@ -9,7 +9,7 @@ mod pcm;
 mod track;
 mod unit;
 
-pub use frame::{FrameBuffer, PixelFormat, Plane, RawFrame};
+pub use frame::{FrameBuffer, MAX_DIMENSION, PixelFormat, Plane, RawFrame};
 pub use pcm::PcmBlock;
 pub use track::{AacParams, Codec, H264Params, OpusParams, Track, TrackId};
 pub use unit::AccessUnit;
