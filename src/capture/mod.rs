@@ -13,9 +13,14 @@ use std::time::Duration;
 pub mod alsa;
 pub mod devices;
 mod error;
+mod pace;
+pub mod picture;
+pub mod slate;
+pub mod test_pattern;
 pub mod v4l2;
 
 pub use error::CaptureError;
+pub use slate::slate;
 
 /// What a source delivers.
 #[derive(Debug, Clone)]
