@@ -4,6 +4,10 @@
 //! ([`pacer`]) and the audio clock, both sans-IO.
 //! Not here: threads, sources, streams: the pipeline connects them.
 
+pub mod convert;
+pub mod openh264;
+
+use crate::config::EncoderChoice;
 use crate::media::{AccessUnit, RawFrame, Track};
 use crate::time::FrameRate;
 use bytes::Bytes;
@@ -91,4 +95,18 @@ pub enum EncodeError {
     WrongSize { width: u32, height: u32, got_width: u32, got_height: u32 },
     #[error("a picture that can't be read: {reason}")]
     BadPicture { reason: String },
+}
+
+/// Opens the encoder chosen.
+pub fn open_video(_choice: EncoderChoice, settings: &VideoSettings) -> Result<Box<dyn VideoEncoder>, EncodeError> {
+    Ok(Box::new(openh264::OpenH264::open(settings)?))
+}
+
+fn check_size(picture: &RawFrame, width: u32, height: u32) -> Result<(), EncodeError> {
+    let (got_width, got_height) = (picture.width(), picture.height());
+    if (got_width, got_height) == (width, height) {
+        Ok(())
+    } else {
+        Err(EncodeError::WrongSize { width, height, got_width, got_height })
+    }
 }
