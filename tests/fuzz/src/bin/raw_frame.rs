@@ -10,8 +10,7 @@ type Input = ((u16, u16), u8, [(u16, u16); 3], u16);
 
 fuzz_target!(|input: Input| {
     let ((width, height), format, planes, len) = input;
-    let formats =
-        [PixelFormat::I420, PixelFormat::Nv12, PixelFormat::Yuyv, PixelFormat::Uyvy, PixelFormat::Mjpeg];
+    let formats = [PixelFormat::I420, PixelFormat::Nv12, PixelFormat::Yuyv, PixelFormat::Uyvy, PixelFormat::Mjpeg];
     let format = formats[usize::from(format) % formats.len()];
     let planes = planes.map(|(offset, stride)| Plane { offset: offset.into(), stride: stride.into() });
     let buffer = Arc::new(vec![0_u8; len.into()]);
