@@ -1,0 +1,231 @@
+//! The shell around the ring: a lock, wake-ups, and what goes against the flow.
+
+use super::error::AlreadyPublished;
+use super::reader::Reader;
+use super::ring::{Cursor, Limits, Read, Ring, Start};
+use super::state::{Kind, SourceState, SourceStatus, StreamStatus, TrackStatus};
+use crate::media::{AccessUnit, Track, TrackId};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
+
+/// A live stream: published by one, read by many.
+pub struct Stream {
+    name: String,
+    limits: Limits,
+    inner: Mutex<Inner>,
+    news: Notify,
+    key_frame_wanted: AtomicBool,
+    /// 0: nobody asked for a bitrate.
+    bitrate_target_bps: AtomicU32,
+}
+
+struct Inner {
+    ring: Ring,
+    published: bool,
+    /// Counts publishers: a reader belongs to the one it started with.
+    generation: u64,
+    tracks: BTreeMap<TrackId, Arc<Track>>,
+    states: BTreeMap<Kind, SourceState>,
+    /// Readers that want each track.
+    wanted: BTreeMap<TrackId, usize>,
+    readers: usize,
+    units: u64,
+    bytes: u64,
+    dropped: u64,
+}
+
+impl Stream {
+    pub fn new(name: &str, limits: Limits) -> Arc<Self> {
+        Arc::new(Self {
+            name: name.to_owned(),
+            limits,
+            inner: Mutex::new(Inner {
+                ring: Ring::new(limits),
+                published: false,
+                generation: 0,
+                tracks: BTreeMap::new(),
+                states: BTreeMap::new(),
+                wanted: BTreeMap::new(),
+                readers: 0,
+                units: 0,
+                bytes: 0,
+                dropped: 0,
+            }),
+            news: Notify::new(),
+            key_frame_wanted: AtomicBool::new(false),
+            bitrate_target_bps: AtomicU32::new(0),
+        })
+    }
+
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Takes the one place of a publisher; dropping the [`Publisher`] frees it. A new publisher starts
+    /// with an empty history; readers of the one before have come to their [`Read::End`].
+    pub fn publish(self: &Arc<Self>) -> Result<Publisher, AlreadyPublished> {
+        let mut inner = self.lock();
+        if inner.published {
+            return Err(AlreadyPublished { name: self.name.clone() });
+        }
+        if inner.generation > 0 {
+            inner.ring = Ring::new(self.limits);
+        }
+        inner.published = true;
+        inner.generation += 1;
+        inner.tracks.clear();
+        drop(inner);
+        self.news.notify_waiters();
+        Ok(Publisher { stream: Arc::clone(self) })
+    }
+
+    /// Reads these tracks, of which one may be video, from `start` on. Before the first publisher, the
+    /// reader waits for it.
+    pub fn read(self: &Arc<Self>, wants: &[TrackId], start: Start) -> Reader {
+        let mut inner = self.lock();
+        for &id in wants {
+            *inner.wanted.entry(id).or_default() += 1;
+        }
+        inner.readers += 1;
+        let cursor = inner.ring.start(wants, start);
+        let generation = inner.generation.max(1);
+        drop(inner);
+        Reader::new(Arc::clone(self), wants.to_vec(), cursor, generation)
+    }
+
+    /// Asks the encoder for a key frame as soon as it can. A source straight through can't oblige.
+    pub fn request_key_frame(&self) {
+        self.key_frame_wanted.store(true, Ordering::Relaxed);
+    }
+
+    /// Asks the video encoder for another bitrate.
+    pub fn set_bitrate_target(&self, bitrate_bps: u32) {
+        self.bitrate_target_bps.store(bitrate_bps, Ordering::Relaxed);
+    }
+
+    /// The tracks published so far, video first.
+    pub fn tracks(&self) -> Vec<Arc<Track>> {
+        self.lock().tracks.values().cloned().collect()
+    }
+
+    pub fn status(&self) -> StreamStatus {
+        let inner = self.lock();
+        let source = |(&kind, state): (&Kind, &SourceState)| SourceStatus { kind, state: state.clone() };
+        StreamStatus {
+            name: self.name.clone(),
+            published: inner.published,
+            sources: inner.states.iter().map(source).collect(),
+            tracks: inner.tracks.values().map(|track| TrackStatus::from(&**track)).collect(),
+            readers: inner.readers,
+            units: inner.units,
+            bytes: inner.bytes,
+            history_bytes: inner.ring.bytes(),
+            dropped: inner.dropped,
+        }
+    }
+
+    pub(super) fn try_read(&self, cursor: &mut Cursor, generation: u64) -> Option<Read> {
+        let mut inner = self.lock();
+        if generation < inner.generation {
+            return Some(Read::End);
+        }
+        match inner.ring.read(cursor) {
+            Some(Read::Lagged { units }) => {
+                inner.dropped += units;
+                Some(Read::Lagged { units })
+            }
+            Some(read) => Some(read),
+            None if !inner.published && inner.generation > 0 => Some(Read::End),
+            None => None,
+        }
+    }
+
+    pub(super) fn news(&self) -> Notified<'_> {
+        self.news.notified()
+    }
+
+    pub(super) fn leave(&self, wants: &[TrackId]) {
+        let mut inner = self.lock();
+        inner.readers -= 1;
+        for id in wants {
+            if let Some(count) = inner.wanted.get_mut(id) {
+                *count -= 1;
+            }
+        }
+    }
+
+    /// A panic under the lock ends the process by way of the supervisor; until then what is inside is
+    /// still consistent enough to read.
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The one who fills a stream. Dropping it ends the readers, after they have read what is there.
+pub struct Publisher {
+    stream: Arc<Stream>,
+}
+
+impl Publisher {
+    pub fn stream(&self) -> &Arc<Stream> {
+        &self.stream
+    }
+
+    /// Hands a unit to every reader. Never waits for any. The first unit of a video track is a key
+    /// frame; pass the same `Arc` until something in the track changes.
+    pub fn push(&self, track: &Arc<Track>, unit: AccessUnit) {
+        let mut inner = self.stream.lock();
+        inner.units += 1;
+        inner.bytes += unit.data.len() as u64;
+        let known = inner.tracks.get(&track.id).is_some_and(|known| Arc::ptr_eq(known, track));
+        if !known {
+            inner.tracks.insert(track.id, Arc::clone(track));
+        }
+        inner.ring.push(track, unit);
+        drop(inner);
+        self.stream.news.notify_waiters();
+    }
+
+    /// Whether somebody asked for a key frame since the last call.
+    pub fn take_key_frame_request(&self) -> bool {
+        self.stream.key_frame_wanted.swap(false, Ordering::Relaxed)
+    }
+
+    /// The video bitrate that somebody asked for, bits a second.
+    pub fn bitrate_target(&self) -> Option<u32> {
+        let bitrate_bps = self.stream.bitrate_target_bps.load(Ordering::Relaxed);
+        (bitrate_bps > 0).then_some(bitrate_bps)
+    }
+
+    /// Whether any reader reads this track: what nobody wants needn't be encoded.
+    pub fn is_wanted(&self, id: TrackId) -> bool {
+        self.stream.lock().wanted.get(&id).is_some_and(|&count| count > 0)
+    }
+
+    /// Says how a source is doing. A change is logged, here and once.
+    pub fn set_state(&self, kind: Kind, state: SourceState) {
+        let mut inner = self.stream.lock();
+        if inner.states.get(&kind) == Some(&state) {
+            return;
+        }
+        inner.states.insert(kind, state.clone());
+        drop(inner);
+        let name = &self.stream.name;
+        match state {
+            SourceState::Starting => log::info!("{name}: {kind} is starting"),
+            SourceState::Live => log::info!("{name}: {kind} is live"),
+            SourceState::NoSignal { cause } => log::warn!("{name}: no {kind} signal: {cause}"),
+            SourceState::Ended => log::info!("{name}: {kind} has ended"),
+        }
+    }
+}
+
+impl Drop for Publisher {
+    fn drop(&mut self) {
+        self.stream.lock().published = false;
+        self.stream.news.notify_waiters();
+    }
+}
