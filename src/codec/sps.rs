@@ -142,6 +142,11 @@ pub fn codec_string(params: &H264Params) -> String {
     format!("avc1.{:02X}{:02X}{:02X}", byte(1), byte(2), byte(3))
 }
 
+/// Profiles whose parameter sets say their chroma format and bit depth (§7.3.2.1.1).
+pub const fn has_chroma_info(profile_idc: u8) -> bool {
+    matches!(profile_idc, 100 | 110 | 122 | 144 | 244 | 44 | 83 | 86 | 118 | 128 | 138 | 139 | 134 | 135)
+}
+
 /// A bit reader that doesn't mind what follows the parameter set.
 struct Lenient<R: std::io::BufRead + Clone>(BitReader<R>);
 
