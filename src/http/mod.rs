@@ -1,1 +1,28 @@
-//! The HTTP server: connections, limits, routes, pages. Media comes ready-made from `package`.
+//! The box's web server: the page, the API, and low-latency HLS for any number of viewers.
+//!
+//! Data flows: [`Server`] accepts (`listener`), `connection` speaks HTTP/1.1 under the limits that
+//! `watch` holds, `route` turns a path into what is asked for, `site` answers it.
+//! Not here: what a playlist says and when a part is ready (`package`), who may see it (a room of its
+//! own later; the one question is asked in `access`).
+//!
+//! Invariants: every limit has a name in [`Limits`]; media is never copied, only its `Bytes` are shared;
+//! a connection is one task and so is everything asked on it; bytes from outside never panic.
+
+mod access;
+mod api;
+mod assets;
+mod body;
+mod census;
+mod connection;
+mod listener;
+mod problem;
+mod range;
+mod route;
+mod site;
+mod watch;
+
+pub use listener::{BindError, Server};
+pub use range::{ByteRange, RangeRequest};
+pub use route::Route;
+pub use site::Site;
+pub use watch::Limits;

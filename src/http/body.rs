@@ -1,0 +1,141 @@
+//! What an answer carries: shared `Bytes`, written by one vectored write, never copied.
+
+use super::connection::Turn;
+use bytes::{Buf, Bytes};
+use hyper::body::{Frame, SizeHint};
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::io::IoSlice;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+/// A run of chunks as one buffer. A segment is the chunks of its parts.
+#[derive(Debug, Clone, Default)]
+pub struct Chunks {
+    first: Bytes,
+    rest: VecDeque<Bytes>,
+    remaining: usize,
+}
+
+impl Chunks {
+    pub fn len(&self) -> usize {
+        self.remaining
+    }
+}
+
+impl From<Bytes> for Chunks {
+    fn from(first: Bytes) -> Self {
+        Self { remaining: first.len(), first, rest: VecDeque::new() }
+    }
+}
+
+impl From<Vec<Bytes>> for Chunks {
+    fn from(chunks: Vec<Bytes>) -> Self {
+        let mut rest = VecDeque::from(chunks);
+        rest.retain(|chunk| !chunk.is_empty());
+        let remaining = rest.iter().map(Bytes::len).sum();
+        let first = rest.pop_front().unwrap_or_default();
+        Self { first, rest, remaining }
+    }
+}
+
+impl Buf for Chunks {
+    fn remaining(&self) -> usize {
+        self.remaining
+    }
+
+    fn chunk(&self) -> &[u8] {
+        &self.first
+    }
+
+    fn chunks_vectored<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
+        let chunks = std::iter::once(&self.first).chain(&self.rest).filter(|chunk| !chunk.is_empty());
+        slices.iter_mut().zip(chunks).map(|(slice, chunk)| *slice = IoSlice::new(chunk)).count()
+    }
+
+    fn advance(&mut self, mut count: usize) {
+        assert!(count <= self.remaining, "the Buf contract: nobody advances past the end");
+        self.remaining -= count;
+        while count >= self.first.len() && count > 0 {
+            count -= self.first.len();
+            self.first = self.rest.pop_front().unwrap_or_default();
+        }
+        self.first.advance(count);
+    }
+}
+
+/// An answer's body, whole from the start. When it is handed over or dropped, the connection's turn to
+/// answer ends.
+#[derive(Debug, Default)]
+pub struct Body {
+    chunks: Chunks,
+    turn: Option<Turn>,
+}
+
+impl Body {
+    pub fn len(&self) -> usize {
+        self.chunks.len()
+    }
+
+    /// Ties the connection's patience to this answer.
+    pub fn ending(mut self, turn: Turn) -> Self {
+        self.turn = Some(turn);
+        self
+    }
+}
+
+impl<T: Into<Chunks>> From<T> for Body {
+    fn from(chunks: T) -> Self {
+        Self { chunks: chunks.into(), turn: None }
+    }
+}
+
+impl hyper::body::Body for Body {
+    type Data = Chunks;
+    type Error = Infallible;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Chunks>, Infallible>>> {
+        let chunks = std::mem::take(&mut self.chunks);
+        Poll::Ready((chunks.remaining > 0).then(|| Ok(Frame::data(chunks))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.chunks.remaining == 0
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.chunks.remaining as u64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn chunks_read_as_their_concatenation_whatever_the_steps(
+            chunks in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..9), 0..9),
+            steps in prop::collection::vec(0_usize..12, 0..40),
+        ) {
+            let whole = chunks.concat();
+            let mut buf = Chunks::from(chunks.into_iter().map(Bytes::from).collect::<Vec<_>>());
+            let mut read = Vec::new();
+            for step in steps.into_iter().chain(std::iter::repeat(5)) {
+                if !buf.has_remaining() {
+                    break;
+                }
+                let mut slices = [IoSlice::new(&[]); 16];
+                let count = buf.chunks_vectored(&mut slices);
+                let seen: Vec<u8> = slices[..count].iter().flat_map(|slice| slice.to_vec()).collect();
+                prop_assert_eq!(&seen[..], &whole[read.len()..]);
+                prop_assert!(!buf.chunk().is_empty());
+                let step = step.min(buf.remaining());
+                read.extend_from_slice(&seen[..step]);
+                buf.advance(step);
+            }
+            prop_assert_eq!(read, whole);
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! Small plain texts for what went wrong, written for the person who reads them.
+
+use super::body::Body;
+use bytes::Bytes;
+use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use hyper::{Response, StatusCode};
+
+/// `text` is one sentence, with its newline.
+pub fn problem(status: StatusCode, text: &'static str) -> Response<Body> {
+    let mut response = Response::new(Body::from(Bytes::from_static(text.as_bytes())));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    // What is missing now may be there in a moment.
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+pub fn not_found() -> Response<Body> {
+    problem(StatusCode::NOT_FOUND, "There is nothing here.\n")
+}

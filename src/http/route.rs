@@ -1,0 +1,109 @@
+//! A request's path → what is asked for. Knows no stream that runs, only the shape of paths.
+
+/// First segments that are ours, never a stream's.
+const RESERVED: [&str; 7] = ["api", "metrics", "setup", "rooms", "recordings", "live", "assets"];
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Route<'a> {
+    /// `/`
+    Home,
+    /// `/assets/{name}`
+    Asset(&'a str),
+    /// `/api/v1/streams`
+    Streams,
+    /// `/api/v1/time`
+    Time,
+    /// `/{stream}`: its page is one slash further.
+    StreamWithoutSlash(&'a str),
+    /// `/{stream}/`
+    StreamPage(&'a str),
+    /// `/{stream}/…`: playlists and media.
+    Media {
+        stream: &'a str,
+        path: &'a str,
+    },
+    Unknown,
+}
+
+impl<'a> Route<'a> {
+    /// `path` as it came, without the query. Nothing of ours needs percent-encoding, so what has it is
+    /// unknown, and there is nothing to decode twice.
+    pub fn of(path: &'a str) -> Self {
+        let Some(path) = path.strip_prefix('/') else { return Self::Unknown };
+        let (first, rest) = match path.split_once('/') {
+            Some((first, rest)) => (first, Some(rest)),
+            None => (path, None),
+        };
+        match (first, rest) {
+            ("", None) => Self::Home,
+            ("assets", Some(name)) if is_name(name) => Self::Asset(name),
+            ("api", Some("v1/streams")) => Self::Streams,
+            ("api", Some("v1/time")) => Self::Time,
+            (name, _) if RESERVED.contains(&name) || !is_name(name) => Self::Unknown,
+            (stream, None) => Self::StreamWithoutSlash(stream),
+            (stream, Some("")) => Self::StreamPage(stream),
+            (stream, Some(path)) if path.split('/').all(is_name) => Self::Media { stream, path },
+            _ => Self::Unknown,
+        }
+    }
+}
+
+/// One path segment of `[A-Za-z0-9._-]` that is not `.` or `..`.
+fn is_name(segment: &str) -> bool {
+    !matches!(segment, "" | "." | "..")
+        && segment.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn route_table() {
+        use Route::{Asset, Home, Media, StreamPage, StreamWithoutSlash, Streams, Time, Unknown};
+        let table = [
+            ("/", Home),
+            ("/camera", StreamWithoutSlash("camera")),
+            ("/camera/", StreamPage("camera")),
+            ("/camera/index.m3u8", Media { stream: "camera", path: "index.m3u8" }),
+            ("/a.b-c_d/s1/video/7.3.m4s", Media { stream: "a.b-c_d", path: "s1/video/7.3.m4s" }),
+            ("/assets/main-0123.js", Asset("main-0123.js")),
+            ("/api/v1/streams", Streams),
+            ("/api/v1/time", Time),
+            ("", Unknown),
+            ("camera/", Unknown),
+            ("*", Unknown),
+            ("//", Unknown),
+            ("//camera/", Unknown),
+            ("/api", Unknown),
+            ("/api/", Unknown),
+            ("/api/v1/streams/", Unknown),
+            ("/live/index.m3u8", Unknown),
+            ("/assets/", Unknown),
+            ("/assets/../main.rs", Unknown),
+            ("/./", Unknown),
+            ("/../etc/passwd", Unknown),
+            ("/camera/../desk/index.m3u8", Unknown),
+            ("/camera//index.m3u8", Unknown),
+            ("/camera/s1/", Unknown),
+            ("/camera/%2e%2e/x", Unknown),
+            ("/cam%65ra/", Unknown),
+            ("/cam era/", Unknown),
+            ("/cam\\era/", Unknown),
+            ("/caméra/", Unknown),
+        ];
+        for (path, expected) in table {
+            assert_eq!(Route::of(path), expected, "{path:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_path_leads_out(path in "(/|%2e|\\.|[a-z]|%|\\PC){0,12}") {
+            if let Route::Media { stream, path } = Route::of(&path) {
+                prop_assert!(path.split('/').chain([stream]).all(|segment| segment != ".." && !segment.contains('%')));
+            }
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! What stands at each address: one function from a request to its answer.
+
+use super::access::{self, Caller};
+use super::api;
+use super::assets;
+use super::body::Body;
+use super::problem::{not_found, problem};
+use super::route::Route;
+use super::watch::Limits;
+use crate::time::Epoch;
+use hyper::header::{
+    ACCEPT_ENCODING, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ALLOW, CONNECTION, HeaderValue, LOCATION,
+};
+use hyper::{HeaderMap, Method, Request, Response, StatusCode};
+
+const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
+
+/// What the server serves; shared by all connections.
+#[derive(Debug)]
+pub struct Site {
+    epoch: Epoch,
+}
+
+impl Site {
+    /// `epoch` is the one that EXT-X-PROGRAM-DATE-TIME is stamped with: pages measure latency by it.
+    pub fn new(epoch: Epoch) -> Self {
+        Self { epoch }
+    }
+
+    /// Answers one request. Waits only for a part that is about to come.
+    pub async fn answer<B: hyper::body::Body>(
+        &self,
+        caller: &Caller,
+        limits: &Limits,
+        request: &Request<B>,
+    ) -> Response<Body> {
+        let uri = request.uri();
+        log::debug!("http: {} {} {uri}", caller.address, request.method());
+        if uri.path().len() + uri.query().map_or(0, str::len) > limits.target_bytes {
+            return closing(problem(StatusCode::URI_TOO_LONG, "That address is too long.\n"));
+        }
+        // A body whose length isn't told (chunked) could go on for ever.
+        if request.body().size_hint().upper().is_none_or(|bytes| bytes > limits.body_bytes) {
+            return closing(problem(StatusCode::PAYLOAD_TOO_LARGE, "Nothing here takes a body of that size.\n"));
+        }
+        let route = Route::of(uri.path());
+        if let Err(status) = access::decide(caller, request.method(), &route, request.headers()) {
+            return problem(status, "That is not for you.\n");
+        }
+        match *request.method() {
+            Method::GET | Method::HEAD => self.get(route, request).await,
+            Method::OPTIONS => options(),
+            _ => {
+                let mut response = problem(StatusCode::METHOD_NOT_ALLOWED, "This address can only be read.\n");
+                response.headers_mut().insert(ALLOW, METHODS);
+                response
+            }
+        }
+    }
+
+    async fn get<B>(&self, route: Route<'_>, request: &Request<B>) -> Response<Body> {
+        match route {
+            Route::Home => assets::page(request.headers()),
+            Route::Asset(name) => assets::asset(name, request.headers()),
+            Route::Time => shared(api::time(self.epoch)),
+            Route::Streams | Route::StreamPage(_) | Route::Media { .. } | Route::Unknown => not_found(),
+            Route::StreamWithoutSlash(stream) => redirect(&format!("/{stream}/")),
+        }
+    }
+}
+
+/// Lets pages of other sites read an answer.
+pub fn shared(mut response: Response<Body>) -> Response<Body> {
+    let headers = response.headers_mut();
+    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("content-length, content-range, date"));
+    response
+}
+
+fn options() -> Response<Body> {
+    let mut response = shared(Response::new(Body::default()));
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    let headers = response.headers_mut();
+    headers.insert(ALLOW, METHODS);
+    headers.insert(ACCESS_CONTROL_ALLOW_METHODS, METHODS);
+    headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("range, if-none-match, cache-control"));
+    headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("86400"));
+    response
+}
+
+fn redirect(location: &str) -> Response<Body> {
+    let Ok(location) = HeaderValue::from_str(location) else { return not_found() };
+    let mut response = problem(StatusCode::PERMANENT_REDIRECT, "It is one slash further.\n");
+    response.headers_mut().insert(LOCATION, location);
+    response
+}
+
+fn closing(mut response: Response<Body>) -> Response<Body> {
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    response
+}
+
+/// Whether the client takes gzip (RFC 9110 §12.5.3).
+pub fn accepts_gzip(request: &HeaderMap) -> bool {
+    let Some(accepted) = request.get(ACCEPT_ENCODING).and_then(|value| value.to_str().ok()) else { return false };
+    accepted.split(',').any(|coding| {
+        let (name, weight) = coding.split_once(';').map_or((coding, None), |(name, weight)| (name, Some(weight)));
+        let refused = weight.is_some_and(|weight| {
+            let weight = weight.trim();
+            weight.strip_prefix("q=").is_some_and(|q| q.trim_matches(|c| c == '0' || c == '.').is_empty())
+        });
+        name.trim().eq_ignore_ascii_case("gzip") && !refused
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gzip_only_for_those_who_take_it() {
+        let accepts = |text: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(ACCEPT_ENCODING, HeaderValue::from_str(text).expect("a value"));
+            accepts_gzip(&headers)
+        };
+        for yes in ["gzip", "gzip, deflate, br", "br;q=1.0, GZIP;q=0.5", "deflate,gzip;q=1"] {
+            assert!(accepts(yes), "{yes}");
+        }
+        for no in ["", "br", "gzip;q=0", "gzip; q=0.000", "identity", "notgzip"] {
+            assert!(!accepts(no), "{no}");
+        }
+        assert!(!accepts_gzip(&HeaderMap::new()));
+    }
+}
