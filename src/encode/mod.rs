@@ -4,8 +4,12 @@
 //! ([`pacer`]) and the audio clock, both sans-IO.
 //! Not here: threads, sources, streams: the pipeline connects them.
 
+pub mod aac;
 pub mod convert;
 pub mod openh264;
+pub mod opus;
+#[cfg(test)]
+mod test_sound;
 
 use crate::config::EncoderChoice;
 use crate::media::{AccessUnit, RawFrame, Track};

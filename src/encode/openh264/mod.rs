@@ -9,6 +9,7 @@ mod tests;
 
 use super::convert::I420Buffer;
 use super::{EncodeError, EncodedPicture, Profile, Timing, VideoEncoder, VideoSettings};
+use crate::codec::nal::{self, H264Unit};
 use crate::media::{AccessUnit, Codec, H264Params, RawFrame, Track, TrackId};
 use crate::time::{Timescale, rescale};
 use bytes::Bytes;
@@ -31,9 +32,6 @@ const MAX_SIZE: (u32, u32) = (3840, 2160);
 const MIN_SIDE: u32 = 16;
 
 const START_CODE: [u8; 4] = [0, 0, 0, 1];
-const NAL_TYPE_IDR: u8 = 5;
-const NAL_TYPE_SPS: u8 = 7;
-const NAL_TYPE_PPS: u8 = 8;
 
 /// The OpenH264 encoder behind [`VideoEncoder`].
 pub struct OpenH264 {
@@ -81,40 +79,17 @@ impl OpenH264 {
     }
 
     /// The last picture's NAL units as an access unit; its parameter sets go into the track.
-    fn collect(&mut self, timing: Timing) -> Option<EncodedPicture> {
-        let (mut sps, mut pps, mut keyframe, mut size) = (None, None, false, 0);
-        for nal in self.raw.nals().filter_map(without_start_code) {
-            match nal_type(nal) {
-                NAL_TYPE_SPS => sps = Some(nal),
-                NAL_TYPE_PPS => pps = Some(nal),
-                kind => {
-                    keyframe |= kind == NAL_TYPE_IDR;
-                    size += 4 + nal.len();
-                }
-            }
-        }
+    fn collect(&mut self, timing: Timing) -> Result<EncodedPicture, EncodeError> {
+        let nals: Vec<&[u8]> = self.raw.nals().filter_map(without_start_code).collect();
+        let H264Unit { sps, pps, keyframe, data } = nal::from_units(&nals).map_err(failed)?;
         if let (Some(sps), Some(pps)) = (sps, pps)
-            && !self.track.as_ref().is_some_and(|track| has_parameter_sets(track, sps, pps))
+            && !self.track.as_ref().is_some_and(|track| has_parameter_sets(track, &sps, &pps))
         {
             self.track = Some(Arc::new(new_track(&self.settings, sps, pps)));
         }
-        // Written once, into exactly as much as it takes.
-        let mut data = Vec::with_capacity(size);
-        for nal in self.raw.nals().filter_map(without_start_code) {
-            if !matches!(nal_type(nal), NAL_TYPE_SPS | NAL_TYPE_PPS) {
-                let length = u32::try_from(nal.len()).ok()?;
-                data.extend_from_slice(&length.to_be_bytes());
-                data.extend_from_slice(nal);
-            }
-        }
-        let unit = AccessUnit {
-            dts: timing.pts,
-            pts: timing.pts,
-            duration: timing.duration,
-            keyframe,
-            data: Bytes::from(data),
-        };
-        Some(EncodedPicture { track: Arc::clone(self.track.as_ref()?), unit })
+        let track = self.track.clone().ok_or_else(|| failed("a picture came before its parameter sets"))?;
+        let Timing { pts, duration } = timing;
+        Ok(EncodedPicture { track, unit: AccessUnit { dts: pts, pts, duration, keyframe, data } })
     }
 }
 
@@ -148,7 +123,7 @@ impl VideoEncoder for OpenH264 {
             FrameKind::Skipped => self.skipped += 1,
             FrameKind::Idr | FrameKind::Other => {
                 self.key_wanted &= kind != FrameKind::Idr;
-                let picture = self.collect(timing).ok_or_else(|| failed("a picture came before its parameter sets"))?;
+                let picture = self.collect(timing)?;
                 self.ready.push_back(picture);
             }
         }
@@ -166,7 +141,25 @@ impl VideoEncoder for OpenH264 {
     }
 }
 
-/// The settings of a small live encoder.
+/// The settings of a small live encoder, found by measuring (OpenH264 2.6, x86-64, 240 pictures of 1280x720
+/// at 30 fps, 3 Mbit/s, a key frame a second; CPU a picture, luma PSNR against the input by ffmpeg).
+///
+/// | changed                  | test picture    | fractal zoom    | noisy camera    | still camera    |
+/// |--------------------------|-----------------|-----------------|-----------------|-----------------|
+/// | nothing: as set here     | 2.6 ms, 42.3 dB | 2.9 ms, 34.6 dB | 4.3 ms, 33.2 dB | 1.5 ms, 42.9 dB |
+/// | constrained baseline     | 2.1 ms, 41.3 dB | 2.4 ms, 33.9 dB | 3.2 ms, 33.2 dB |                 |
+/// | medium complexity        | 3.0 ms, 42.4 dB | 3.3 ms, 34.3 dB | 6.9 ms, 33.2 dB |                 |
+/// | two threads, two slices  | 3.3 ms, 42.5 dB | 3.1 ms, 35.2 dB | 4.4 ms, 33.2 dB |                 |
+/// | no background detection  | 2.6 ms, 42.3 dB | 2.9 ms, 34.7 dB | 4.3 ms, 33.2 dB | 4.1 ms, 45.7 dB |
+/// | frame skipping           | 6 left out      | 0 left out      | 2 left out      |                 |
+/// | overshoot not fixed      | 6.5 % too much  | 1.4 % too much  | 2.0 % too much  |                 |
+/// | rate control by time     | 5.2 % too much  | 5.0 % too much  | 5.0 % too much  |                 |
+///
+/// As set here the bitrate is kept to 0.1 % (1.3 % on the hardest clip, a cellular automaton), and on the
+/// test picture no second is more than 12 % over it. Main and high come out alike, for OpenH264 has no
+/// 8x8 transform. A key frame of 2 instead of 4 average pictures
+/// gives 0.2 dB on the test picture, but makes a still camera pulse (the worst picture falls from 41 to
+/// 38 dB). Adaptive quantisation changes nothing in this version.
 fn set_params(params: &mut sys::SEncParamExt, settings: &VideoSettings) {
     let bitrate = c_int::try_from(settings.bitrate_bps).unwrap_or(c_int::MAX);
     let (width, height) = (settings.width as c_int, settings.height as c_int);
@@ -178,12 +171,13 @@ fn set_params(params: &mut sys::SEncParamExt, settings: &VideoSettings) {
     params.fMaxFrameRate = frame_rate;
     params.iTemporalLayerNum = 1;
     params.iSpatialLayerNum = 1;
-    // Two threads were measured at no gain, and the box has other work for its cores.
+    // Two threads take more CPU in all, and the box has other work for its cores.
     params.iMultipleThreadIdc = 1;
 
     params.iRCMode = sys::RC_BITRATE_MODE;
     params.iTargetBitrate = bitrate;
-    // Constant frame rate: one in, one out.
+    params.bFixRCOverShoot = true;
+    // Constant frame rate: one in, one out. (OpenH264 warns that this can break the bitrate; see the table.)
     params.bEnableFrameSkip = false;
 
     params.uiIntraPeriod = settings.gop_frames.max(1);
@@ -193,6 +187,9 @@ fn set_params(params: &mut sys::SEncParamExt, settings: &VideoSettings) {
     params.bEnableSceneChangeDetect = false;
     params.bEnableLongTermReference = false;
     params.iComplexityMode = sys::LOW_COMPLEXITY;
+    // A room in which nobody moves takes a third of the CPU and a quarter of the bits.
+    params.bEnableBackgroundDetection = true;
+    params.bEnableAdaptiveQuant = false;
 
     let layer = &mut params.sSpatialLayers[0];
     layer.iVideoWidth = width;
@@ -230,23 +227,19 @@ fn without_start_code(nal: &[u8]) -> Option<&[u8]> {
     nal.strip_prefix(&START_CODE).or_else(|| nal.strip_prefix(&START_CODE[1..])).filter(|nal| !nal.is_empty())
 }
 
-fn nal_type(nal: &[u8]) -> u8 {
-    nal.first().map_or(0, |header| header & 0x1f)
-}
-
 fn has_parameter_sets(track: &Track, sps: &[u8], pps: &[u8]) -> bool {
     matches!(&track.codec, Codec::H264(params) if params.sps == sps && params.pps == pps)
 }
 
-fn new_track(settings: &VideoSettings, sps: &[u8], pps: &[u8]) -> Track {
+fn new_track(settings: &VideoSettings, sps: Bytes, pps: Bytes) -> Track {
     Track {
         id: TrackId::Video(0),
         timescale: Timescale::VIDEO,
         language: None,
         bitrate_bps: settings.bitrate_bps,
         codec: Codec::H264(H264Params {
-            sps: Bytes::copy_from_slice(sps),
-            pps: Bytes::copy_from_slice(pps),
+            sps,
+            pps,
             width: settings.width,
             height: settings.height,
             frame_rate: Some(settings.frame_rate),

@@ -43,24 +43,10 @@ fn encode(encoder: &mut OpenH264, index: usize, key: bool) -> EncodedPicture {
 }
 
 /// What a decoder wants: parameter sets before every key frame, start codes everywhere.
-fn annex_b(encoded: &EncodedPicture) -> Vec<u8> {
+fn annex_b(encoded: &EncodedPicture) -> Bytes {
     let Codec::H264(params) = &encoded.track.codec else { panic!("not H.264") };
-    let mut bytes = Vec::new();
-    if encoded.unit.keyframe {
-        for set in [&params.sps, &params.pps] {
-            bytes.extend_from_slice(&START_CODE);
-            bytes.extend_from_slice(set);
-        }
-    }
-    let mut rest = &encoded.unit.data[..];
-    while let Some((length, tail)) = rest.split_first_chunk::<4>() {
-        let (nal, tail) = tail.split_at(u32::from_be_bytes(*length) as usize);
-        bytes.extend_from_slice(&START_CODE);
-        bytes.extend_from_slice(nal);
-        rest = tail;
-    }
-    assert!(rest.is_empty(), "lengths add up");
-    bytes
+    let sets: [&[u8]; 2] = [&params.sps, &params.pps];
+    nal::to_annex_b(if encoded.unit.keyframe { &sets } else { &[] }, &encoded.unit.data)
 }
 
 fn luma_psnr(original: &RawFrame, decoded: &impl YUVSource) -> f64 {
@@ -106,6 +92,8 @@ fn the_profile_asked_for_is_the_profile_signalled() {
         assert_eq!(params.sps[1], idc);
         assert_eq!(params.sps[2] & 0x40 != 0, constrained, "constraint_set1_flag");
         assert_eq!((params.width, params.height), SIZE);
+        let info = crate::codec::sps::parse(&params.sps).expect("a parameter set");
+        assert_eq!(((info.width, info.height), info.max_num_reorder_frames), (SIZE, Some(0)));
     }
 }
 
