@@ -1,0 +1,396 @@
+//! `capturebox.toml` → validated types. Unknown keys are refused, with the line.
+//!
+//! Everything here is already checked: the rest of the program never meets a bad value. Whether a
+//! device, a program or a file is there isn't checked: that can change while the box runs, and is the
+//! capture room's to say.
+//!
+//! Reading goes over the spanned TOML tables by hand rather than through serde's derive, because serde
+//! stops at the first error and the person at the keyboard wants all of them, each with its line.
+
+mod problem;
+mod section;
+mod sources;
+mod streams;
+#[cfg(test)]
+mod tests;
+mod value;
+
+pub use problem::{ConfigError, Problem};
+
+use crate::encode::Profile;
+use crate::time::FrameRate;
+use problem::Document;
+use section::{Field, Section};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io::Read;
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+use thiserror::Error;
+use toml::de::DeTable;
+
+/// A configuration is written by hand; whatever is larger is another file. Bytes.
+const MAX_FILE_LEN: u64 = 1 << 20;
+/// Each stream has threads and an encoder of its own; a small board runs out of cores long before.
+pub const MAX_STREAMS: usize = 16;
+/// It stands in URLs, logs and thread names.
+pub const MAX_NAME_LEN: usize = 64;
+/// What the audio encoders take.
+pub const MAX_CHANNELS: u16 = 2;
+/// What a source of sound can deliver, Hz; it is resampled.
+pub const RATE_HZ: RangeInclusive<u32> = 8_000..=192_000;
+/// Below, nothing can be made out; above, H.264 level 4 and a home's network end.
+pub const VIDEO_BITRATE_BPS: RangeInclusive<u32> = 50_000..=50_000_000;
+/// What AAC-LC at 48 kHz can do.
+pub const AUDIO_BITRATE_BPS: RangeInclusive<u32> = 16_000..=320_000;
+/// Shorter wastes bits, longer makes viewers wait for a key frame.
+pub const GOP_MS: RangeInclusive<u32> = 100..=10_000;
+/// Shorter costs a request each few frames; longer isn't low latency.
+pub const PART_MS: RangeInclusive<u32> = 50..=1_000;
+/// The playlist counts in whole seconds; longer makes viewers wait at the start.
+pub const SEGMENT_MS: RangeInclusive<u32> = 500..=10_000;
+/// Players hold back three target durations.
+pub const WINDOW: RangeInclusive<u32> = 3..=60;
+/// How much of a stream its playlist may keep in memory: going further back is a recording's job.
+pub const MAX_HISTORY_S: u64 = 120;
+
+/// First segments of paths that the box has other uses for.
+const RESERVED: [&str; 7] = ["api", "metrics", "setup", "rooms", "recordings", "live", "assets"];
+
+/// The default has no streams.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Config {
+    pub http: HttpConfig,
+    pub streams: BTreeMap<StreamName, StreamConfig>,
+    pub access: AccessConfig,
+}
+
+impl Config {
+    /// Reads and checks a file.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let cannot = |error| ConfigError::Read { file: path.to_owned(), error };
+        let mut bytes = Vec::new();
+        std::fs::File::open(path)
+            .and_then(|file| file.take(MAX_FILE_LEN + 1).read_to_end(&mut bytes))
+            .map_err(cannot)?;
+        if bytes.len() as u64 > MAX_FILE_LEN {
+            let message = format!("longer than {MAX_FILE_LEN} bytes: this is no configuration");
+            return Err(cannot(std::io::Error::other(message)));
+        }
+        let file = path.display().to_string();
+        match std::str::from_utf8(&bytes) {
+            Ok(text) => Self::parse(text, &file),
+            Err(error) => {
+                let line = 1 + bytes.iter().take(error.valid_up_to()).filter(|byte| **byte == b'\n').count();
+                let message = "a byte that is not UTF-8; save the file as UTF-8 text".to_owned();
+                Err(ConfigError::Invalid { file, problems: vec![Problem { line, message }] })
+            }
+        }
+    }
+
+    /// Checks a text; `file` is what messages call it.
+    pub fn parse(text: &str, file: &str) -> Result<Self, ConfigError> {
+        let document = Document::new(text);
+        let (table, errors) = DeTable::parse_recoverable(text);
+        if !errors.is_empty() {
+            // What was recovered from bad syntax is a guess: nothing else is said about it.
+            for error in &errors {
+                let at = error.span().map_or(0, |span| span.start);
+                document.refuse(at, format!("not TOML: {}", error.message().replace('\n', " ")));
+            }
+            return document.finish(file, ()).and(Ok(Self::default()));
+        }
+        let root = Section::new(&document, "the file", 0, table.get_ref());
+        let config = Self {
+            http: root.section("http").map_or_else(HttpConfig::default, |section| http(&section)),
+            streams: root
+                .section("streams")
+                .map_or_else(BTreeMap::new, |section| streams::streams(&document, &section)),
+            access: root.section("access").map_or_else(AccessConfig::default, |section| access(&section)),
+        };
+        root.finish();
+        document.finish(file, config)
+    }
+
+    /// What runs when nothing is configured: one stream, `camera`, from this camera and this
+    /// microphone; without a camera, from the test picture and, without a microphone, its tone.
+    pub fn automatic(camera: Option<PathBuf>, microphone: Option<String>) -> Self {
+        let mut config = Self::default();
+        config.add_automatic_stream(camera, microphone);
+        config
+    }
+
+    /// Gives a configuration without streams the one of [`Config::automatic`].
+    pub fn add_automatic_stream(&mut self, camera: Option<PathBuf>, microphone: Option<String>) {
+        let audio = microphone.map(|device| AudioSource::Alsa { device, rate_hz: None, channels: None });
+        let (size, frame_rate) = (sources::TEST_SIZE, sources::TEST_FRAME_RATE);
+        let inputs = match (camera, audio) {
+            (None, None) => Inputs::Both(InputSource::Test { size, frame_rate }),
+            (None, audio) => Inputs::Separate { video: Some(VideoSource::Test { size, frame_rate }), audio },
+            (Some(device), audio) => {
+                let video = VideoSource::V4l2 { device, size: None, frame_rate: None, format: None };
+                Inputs::Separate { video: Some(video), audio }
+            }
+        };
+        let stream = StreamConfig { inputs, encode: EncodeConfig::default(), hls: HlsConfig::default() };
+        self.streams.insert(StreamName("camera".to_owned()), stream);
+    }
+}
+
+fn http(section: &Section<'_>) -> HttpConfig {
+    const EXAMPLE: &str = "\"0.0.0.0:8080\" (all interfaces) or \"127.0.0.1:8080\" (this machine only)";
+    let listen = section.field("listen").and_then(|field| {
+        let address = field.string(EXAMPLE)?;
+        let address = address.parse().ok();
+        if address.is_none() {
+            field.refuse(format!("must be an IP address and a port, like {EXAMPLE}"));
+        }
+        address
+    });
+    section.finish();
+    listen.map_or_else(HttpConfig::default, |listen| HttpConfig { listen })
+}
+
+fn access(section: &Section<'_>) -> AccessConfig {
+    const WHO: [(&str, Access); 4] =
+        [("public", Access::Public), ("lan", Access::Lan), ("token", Access::Token), ("account", Access::Account)];
+    let default = AccessConfig::default();
+    let who = |key, default| section.field(key).and_then(|field: Field<'_>| field.one_of(&WHO)).unwrap_or(default);
+    let access = AccessConfig { view: who("view", default.view), publish: who("publish", default.publish) };
+    section.finish();
+    access
+}
+
+/// One path segment of `[A-Za-z0-9._-]`, not `.`, `..` or a reserved word.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StreamName(String);
+
+/// Why something can't be a stream's name.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum NameError {
+    #[error("it is empty; a name has at least one character")]
+    Empty,
+    #[error("it has more than {MAX_NAME_LEN} characters; a shorter one is needed")]
+    TooLong,
+    #[error("it can have letters A to Z, digits and . _ - only, because it stands in the URL")]
+    Character,
+    #[error("in a URL that means a directory; use another one")]
+    Dots,
+    #[error("the box uses that path itself; use another one")]
+    Reserved,
+}
+
+impl StreamName {
+    pub fn new(name: &str) -> Result<Self, NameError> {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+        match name {
+            "" => Err(NameError::Empty),
+            "." | ".." => Err(NameError::Dots),
+            _ if RESERVED.contains(&name) => Err(NameError::Reserved),
+            _ if !name.bytes().all(allowed) => Err(NameError::Character),
+            _ if name.len() > MAX_NAME_LEN => Err(NameError::TooLong),
+            _ => Ok(Self(name.to_owned())),
+        }
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for StreamName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpConfig {
+    pub listen: SocketAddr,
+}
+
+impl Default for HttpConfig {
+    fn default() -> Self {
+        Self { listen: SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 8080)) }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StreamConfig {
+    pub inputs: Inputs,
+    pub encode: EncodeConfig,
+    pub hls: HlsConfig,
+}
+
+/// Where a stream's picture and sound come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Inputs {
+    /// `input = …`: both from one source.
+    Both(InputSource),
+    /// `video = …` and `audio = …`; at least one.
+    Separate { video: Option<VideoSource>, audio: Option<AudioSource> },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum InputSource {
+    Test {
+        size: Size,
+        frame_rate: FrameRate,
+    },
+    File {
+        path: PathBuf,
+        repeat: bool,
+    },
+    /// A program that writes MPEG-TS.
+    Command {
+        command: Vec<String>,
+    },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum VideoSource {
+    Test { size: Size, frame_rate: FrameRate },
+    V4l2 { device: PathBuf, size: Option<Size>, frame_rate: Option<FrameRate>, format: Option<CameraFormat> },
+    Command { command: Vec<String>, format: VideoCommandFormat },
+    File { path: PathBuf, repeat: bool },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AudioSource {
+    /// The test tone, a beep a second.
+    Test {
+        channels: u16,
+    },
+    Alsa {
+        device: String,
+        rate_hz: Option<u32>,
+        channels: Option<u16>,
+    },
+    Command {
+        command: Vec<String>,
+        format: AudioCommandFormat,
+    },
+    File {
+        path: PathBuf,
+        repeat: bool,
+    },
+}
+
+/// What a camera is asked for; `None` in [`VideoSource::V4l2`] means: choose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CameraFormat {
+    Yuyv,
+    Uyvy,
+    Nv12,
+    I420,
+    Mjpeg,
+    H264,
+}
+
+/// What a video program writes to its standard output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum VideoCommandFormat {
+    I420 {
+        size: Size,
+        frame_rate: FrameRate,
+    },
+    Nv12 {
+        size: Size,
+        frame_rate: FrameRate,
+    },
+    Yuyv {
+        size: Size,
+        frame_rate: FrameRate,
+    },
+    /// Size and rate stand in its header.
+    Y4m,
+    /// Annex B; its rate from the parameter sets, else `frame_rate`, else 30.
+    H264 {
+        frame_rate: Option<FrameRate>,
+    },
+    MpegTs,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AudioCommandFormat {
+    S16le { rate_hz: u32, channels: u16 },
+    MpegTs,
+}
+
+/// Even, px.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Size {
+    pub width: u32,
+    pub height: u32,
+}
+
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}x{}", self.width, self.height)
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EncodeConfig {
+    pub video_bitrate_bps: u32,
+    pub audio_bitrate_bps: u32,
+    pub gop_ms: u32,
+    pub encoder: EncoderChoice,
+    pub profile: Profile,
+}
+
+impl Default for EncodeConfig {
+    fn default() -> Self {
+        Self {
+            video_bitrate_bps: 3_000_000,
+            audio_bitrate_bps: 128_000,
+            gop_ms: 1_000,
+            encoder: EncoderChoice::Auto,
+            profile: Profile::Main,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum EncoderChoice {
+    #[default]
+    Auto,
+    V4l2M2m,
+    OpenH264,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HlsConfig {
+    pub part_ms: u32,
+    pub segment_ms: u32,
+    /// Segments in the playlist.
+    pub window: usize,
+}
+
+impl Default for HlsConfig {
+    fn default() -> Self {
+        Self { part_ms: 200, segment_ms: 2_000, window: 7 }
+    }
+}
+
+/// Parsed now; not enforced yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AccessConfig {
+    pub view: Access,
+    pub publish: Access,
+}
+
+impl Default for AccessConfig {
+    fn default() -> Self {
+        Self { view: Access::Lan, publish: Access::Token }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    Public,
+    Lan,
+    Token,
+    Account,
+}
