@@ -2,11 +2,14 @@
 #![allow(clippy::disallowed_methods, reason = "telling the time is what this is for")]
 
 use super::body::Body;
+use crate::package::live::{HlsStatus, LiveHls};
+use crate::stream::{Stream, StreamStatus};
 use crate::time::{Epoch, MonoTime};
 use bytes::Bytes;
 use hyper::Response;
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use serde::Serialize;
+use std::sync::Arc;
 
 /// The box's clocks, µs.
 #[derive(Debug, Serialize)]
@@ -27,6 +30,38 @@ pub fn time(epoch: Epoch) -> Response<Body> {
         unix_us: wall.unix_nanos_at(mono) / 1_000,
         mono_us: mono.as_nanos() / 1_000,
     })
+}
+
+/// What runs, in the order of names.
+#[derive(Debug, Serialize)]
+struct Streams {
+    streams: Vec<StreamEntry>,
+}
+
+#[derive(Debug, Serialize)]
+struct StreamEntry {
+    #[serde(flatten)]
+    status: StreamStatus,
+    /// The page that plays it, a path.
+    page: String,
+    /// Where players find it, and how that goes; `null` when it is not served.
+    hls: Option<HlsEntry>,
+}
+
+#[derive(Debug, Serialize)]
+struct HlsEntry {
+    url: String,
+    #[serde(flatten)]
+    status: HlsStatus,
+}
+
+pub fn streams(streams: &[Arc<Stream>], live: impl Fn(&str) -> Option<Arc<LiveHls>>) -> Response<Body> {
+    let entry = |stream: &Arc<Stream>| {
+        let (status, name) = (stream.status(), stream.name());
+        let hls = live(name).map(|live| HlsEntry { url: format!("/{name}/index.m3u8"), status: live.status() });
+        StreamEntry { status, page: format!("/{name}/"), hls }
+    };
+    json(&Streams { streams: streams.iter().map(entry).collect() })
 }
 
 fn json(value: &impl Serialize) -> Response<Body> {

@@ -15,6 +15,7 @@ mod body;
 mod census;
 mod connection;
 mod listener;
+mod media;
 mod problem;
 mod range;
 mod route;

@@ -4,10 +4,14 @@ use super::body::Body;
 use bytes::Bytes;
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use hyper::{Response, StatusCode};
+use std::borrow::Cow;
 
 /// `text` is one sentence, with its newline.
-pub fn problem(status: StatusCode, text: &'static str) -> Response<Body> {
-    let mut response = Response::new(Body::from(Bytes::from_static(text.as_bytes())));
+pub fn problem(status: StatusCode, text: impl Into<Cow<'static, str>>) -> Response<Body> {
+    let mut response = Response::new(Body::from(match text.into() {
+        Cow::Borrowed(text) => Bytes::from_static(text.as_bytes()),
+        Cow::Owned(text) => Bytes::from(text),
+    }));
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));

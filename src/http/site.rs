@@ -4,28 +4,44 @@ use super::access::{self, Caller};
 use super::api;
 use super::assets;
 use super::body::Body;
+use super::media;
 use super::problem::{not_found, problem};
 use super::route::Route;
 use super::watch::Limits;
+use crate::package::live::LiveHls;
+use crate::stream::Streams;
 use crate::time::Epoch;
 use hyper::header::{
     ACCEPT_ENCODING, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
     ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ALLOW, CONNECTION, HeaderValue, LOCATION,
 };
 use hyper::{HeaderMap, Method, Request, Response, StatusCode};
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
 
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
 
 /// What the server serves; shared by all connections.
-#[derive(Debug)]
 pub struct Site {
+    streams: Arc<Streams>,
+    live: RwLock<BTreeMap<String, Arc<LiveHls>>>,
     epoch: Epoch,
 }
 
 impl Site {
     /// `epoch` is the one that EXT-X-PROGRAM-DATE-TIME is stamped with: pages measure latency by it.
-    pub fn new(epoch: Epoch) -> Self {
-        Self { epoch }
+    pub fn new(streams: Arc<Streams>, epoch: Epoch) -> Self {
+        Self { streams, live: RwLock::default(), epoch }
+    }
+
+    /// Serves a stream below its name; another one of that name gives way.
+    pub fn insert(&self, live: Arc<LiveHls>) {
+        let name = live.stream().name().to_owned();
+        self.live.write().unwrap_or_else(PoisonError::into_inner).insert(name, live);
+    }
+
+    fn live(&self, stream: &str) -> Option<Arc<LiveHls>> {
+        self.live.read().unwrap_or_else(PoisonError::into_inner).get(stream).cloned()
     }
 
     /// Answers one request. Waits only for a part that is about to come.
@@ -64,8 +80,20 @@ impl Site {
             Route::Home => assets::page(request.headers()),
             Route::Asset(name) => assets::asset(name, request.headers()),
             Route::Time => shared(api::time(self.epoch)),
-            Route::Streams | Route::StreamPage(_) | Route::Media { .. } | Route::Unknown => not_found(),
-            Route::StreamWithoutSlash(stream) => redirect(&format!("/{stream}/")),
+            Route::Streams => shared(api::streams(&self.streams.list(), |name| self.live(name))),
+            Route::Media { stream, path } => match self.live(stream) {
+                Some(live) => {
+                    let query = request.uri().query();
+                    media::respond(&live, path, query, request.method(), request.headers()).await
+                }
+                None => shared(not_found()),
+            },
+            Route::StreamWithoutSlash(stream) if self.streams.get(stream).is_some() => redirect(&format!("/{stream}/")),
+            Route::StreamPage(stream) if self.streams.get(stream).is_some() => assets::page(request.headers()),
+            Route::StreamWithoutSlash(_) | Route::StreamPage(_) => {
+                problem(StatusCode::NOT_FOUND, "There is no stream of that name.\n")
+            }
+            Route::Unknown => not_found(),
         }
     }
 }
