@@ -1,3 +1,122 @@
 //! Arguments → configuration → app.
+//!
+//! Exit codes: 0 done; 1 failed while running; 2 the arguments or the configuration are wrong.
 
-fn main() {}
+use capturebox::capture::devices;
+use capturebox::config::{Config, ConfigError};
+use capturebox::{app, supervisor};
+use clap::{Parser, Subcommand};
+use log::{error, info};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+const RUNTIME_FAILURE: u8 = 1;
+const BAD_CONFIGURATION: u8 = 2;
+
+/// A live-streaming box: camera and microphone in, one encode, low-latency HLS out.
+#[derive(Parser)]
+#[command(version, arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+    /// Log details too (RUST_LOG sets it per module)
+    #[arg(short, long, global = true)]
+    verbose: bool,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the box; without a configuration: the first camera and microphone, or a test picture
+    Run {
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+    },
+    /// Say whether a configuration is good, and if not, where and why
+    Check {
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
+    /// List cameras, HDMI inputs, microphones and encoders
+    Devices {
+        /// For programs
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    supervisor::logging::init(arguments.verbose);
+    match arguments.command {
+        Command::Run { config } => run(config.as_deref()),
+        Command::Check { config } => check(&config),
+        Command::Devices { json } => list_devices(json),
+    }
+}
+
+fn run(file: Option<&Path>) -> ExitCode {
+    let mut config = match file.map_or_else(|| Ok(Config::default()), Config::load) {
+        Ok(config) => config,
+        Err(error) => return refuse(&error),
+    };
+    if config.streams.is_empty() {
+        let (camera, microphone) = (devices::first_camera(), devices::first_microphone());
+        info!(
+            "no stream is configured: taking {} and {}",
+            camera.as_ref().map_or("the test picture".into(), |camera| camera.display().to_string()),
+            match (&camera, &microphone) {
+                (_, Some(microphone)) => microphone.as_str(),
+                (Some(_), None) => "no sound",
+                (None, None) => "its tone",
+            }
+        );
+        config.add_automatic_stream(camera, microphone);
+    }
+    match app::run(config) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            error!("{error}");
+            RUNTIME_FAILURE.into()
+        }
+    }
+}
+
+fn check(file: &Path) -> ExitCode {
+    match Config::load(file) {
+        Ok(config) => {
+            let streams: Vec<_> = config.streams.keys().map(|name| name.as_str()).collect();
+            let streams = if streams.is_empty() { "chosen at start".to_owned() } else { streams.join(", ") };
+            print(&format!("{}: good; streams: {streams}", file.display()))
+        }
+        Err(error) => refuse(&error),
+    }
+}
+
+fn list_devices(json: bool) -> ExitCode {
+    let devices = devices::list();
+    if !json {
+        return print(&devices.to_string());
+    }
+    match serde_json::to_string_pretty(&devices) {
+        Ok(text) => print(&text),
+        Err(error) => {
+            error!("the list can't be written as JSON: {error}");
+            RUNTIME_FAILURE.into()
+        }
+    }
+}
+
+/// The messages alone, so that an editor finds the lines.
+fn refuse(error: &ConfigError) -> ExitCode {
+    eprintln!("{error}");
+    BAD_CONFIGURATION.into()
+}
+
+/// Unlike `println!`, takes it well when nobody reads to the end (`capturebox devices | head -1`).
+fn print(text: &str) -> ExitCode {
+    match writeln!(std::io::stdout(), "{}", text.trim_end()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => RUNTIME_FAILURE.into(),
+        _ => ExitCode::SUCCESS,
+    }
+}
