@@ -122,7 +122,7 @@ pub fn annex_b_units(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
 }
 
 /// `trailing_zero_8bits`, and the zero byte of a four-byte start code: a unit never ends in zero (§7.4.1).
-fn trim_trailing_zeros(unit: &[u8]) -> &[u8] {
+pub(crate) fn trim_trailing_zeros(unit: &[u8]) -> &[u8] {
     let len = unit.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
     unit.get(..len).unwrap_or_default()
 }

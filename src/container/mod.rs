@@ -6,4 +6,6 @@
 //! Invariants: any bytes give media, a named event or an error, never a panic; every buffer has a
 //! limit in bytes.
 
+pub mod annexb_stream;
 pub mod fmp4;
+pub mod y4m;
