@@ -1,0 +1,59 @@
+//! The page in Debian's Chromium, headless: what a viewer sees and hears.
+
+use crate::appliance::Appliance;
+use crate::ffmpeg::run;
+use serde_json::Value;
+
+const SECONDS: u32 = 10;
+const PLAYER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients/browser/play.mjs");
+
+fn play(url: &str) -> Value {
+    let json = run("node", &[PLAYER, url, &SECONDS.to_string()]);
+    let report: Value = serde_json::from_slice(&json).expect("play.mjs writes JSON");
+    println!("{report:#}");
+    report
+}
+
+fn number(report: &Value, name: &str) -> f64 {
+    report[name].as_f64().unwrap_or_else(|| panic!("no {name} in {report:#}"))
+}
+
+fn plays(report: &Value) {
+    assert_eq!(report["problems"], serde_json::json!([]));
+    assert_eq!(number(report, "stalls"), 0.0, "it never waits");
+    let (seconds, media) = (number(report, "seconds"), number(report, "media_seconds"));
+    assert!((media / seconds - 1.0).abs() < 0.1, "{media} s of video in {seconds} s");
+    let decoded = number(report, "frames_decoded") / seconds;
+    assert!((27.0..=33.0).contains(&decoded), "{decoded} frames a second");
+    assert!(number(report, "frames_presented") > 5.0 * seconds, "the picture moves");
+}
+
+#[test]
+fn the_page_plays_the_test_source_live_with_sound() {
+    let box_ = Appliance::start("[streams.camera]\ninput = { source = \"test\", size = \"640x360\", fps = 30 }\n");
+    let report = play(&box_.url("/camera/"));
+    plays(&report);
+    assert!(number(&report, "audio_bytes") > 0.0, "sound is decoded");
+    assert!(number(&report, "strips_read") > 0.9 * number(&report, "frames_presented"));
+    let p50 = number(&report["latency_ms"], "p50");
+    println!("glass to glass: p50 {p50} ms");
+    // scripts/bench measures it; this only notices a disaster on a busy machine.
+    assert!((0.0..1_500.0).contains(&p50), "{p50} ms behind");
+}
+
+#[test]
+fn the_page_plays_a_command_fed_with_real_video() {
+    let input = r#"["ffmpeg", "-v", "error", "-re", "-f", "lavfi", "-i", "testsrc2=size=640x360:rate=30", "-pix_fmt", "yuv420p", "-f", "rawvideo", "-"]"#;
+    let sound = r#"["ffmpeg", "-v", "error", "-re", "-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000", "-ac", "2", "-f", "s16le", "-"]"#;
+    let box_ = Appliance::start(&format!(
+        r#"
+[streams.desk]
+video = {{ source = "command", command = {input}, format = "i420", size = "640x360", fps = 30 }}
+audio = {{ source = "command", command = {sound}, format = "s16le", rate = 48000, channels = 2 }}
+"#
+    ));
+    // The page of the whole box: with one stream it plays that one.
+    let report = play(&box_.url("/"));
+    plays(&report);
+    assert!(number(&report, "audio_bytes") > 0.0, "sound is decoded");
+}
