@@ -1,0 +1,141 @@
+// How fast to play, so that the picture is as live as the network allows. Pure: times and buffers go
+// in, a rate or a jump comes out.
+//
+// Media arrives in parts, so the buffer ahead of the playhead is a saw: what matters is the bottom of
+// its teeth. Two quantities do not depend on how we play: `arrival`, the end of the buffer minus the
+// time, and `place`, the playhead minus the time. Their difference is the buffer. The envelope of the
+// lowest arrivals says how late parts come here; the playhead is steered to stay a margin below it.
+
+/** Seconds throughout, as media elements count; rates are factors. */
+export interface SteeringLimits {
+  /** Buffer that is to be left when the latest part so far comes in: what the decoder needs. */
+  readonly margin: number;
+  /** How much a stall adds to the margin, and the most that stalls can add. */
+  readonly stallMargin: number;
+  readonly stallMarginMost: number;
+  /** How fast the stalls' share is forgotten: to 1/e in so long. */
+  readonly stallMemory: number;
+  /** How fast late parts are forgotten: to 1/e in so long. */
+  readonly jitterMemory: number;
+  /** What counts as now, for the lowest arrival: a few parts. */
+  readonly recent: number;
+  /** Rates stay within 1 ± this: inaudible with the pitch preserved. */
+  readonly rateRange: number;
+  /** Time in which a deviation is steered away. */
+  readonly response: number;
+  /** Steering starts at this deviation and ends at a third of it. */
+  readonly tolerance: number;
+  /** Further behind than this: jump instead of hurrying. */
+  readonly jump: number;
+}
+
+export const LIMITS: SteeringLimits = {
+  margin: 0.08,
+  stallMargin: 0.04,
+  stallMarginMost: 0.4,
+  stallMemory: 120,
+  jitterMemory: 20,
+  recent: 1.5,
+  rateRange: 0.06,
+  response: 1.5,
+  tolerance: 0.024,
+  jump: 1.2,
+};
+
+export interface Observation {
+  /** A monotonic clock. */
+  readonly now: number;
+  /** The playhead. */
+  readonly position: number;
+  /** The end of the buffered range that the playhead is in. */
+  readonly bufferEnd: number;
+}
+
+export interface Command {
+  readonly rate: number;
+  /** Where to seek to; null: play on. */
+  readonly seekTo: number | null;
+}
+
+export class Steering {
+  private recent: { at: number; arrival: number }[] = [];
+  private previous: Observation | null = null;
+  private envelope: number | null = null;
+  private stallShare = 0;
+  private steering = false;
+  private place = 0;
+  private started = 0;
+
+  constructor(private readonly limits: SteeringLimits = LIMITS) {}
+
+  /** Buffer to keep below the envelope, now. */
+  get margin(): number {
+    return this.limits.margin + this.stallShare;
+  }
+
+  /** What would be left of the buffer if the next part came as late as the latest lately; null before the first. */
+  get lowWater(): number | null {
+    return this.envelope === null ? null : this.envelope - this.place;
+  }
+
+  /** How far late parts have pushed the envelope below the recent arrivals. */
+  get jitter(): number {
+    return this.envelope === null ? 0 : Math.max(0, this.lowestRecent() - this.envelope);
+  }
+
+  /** Playback ran dry. */
+  stalled(): void {
+    this.stallShare = Math.min(this.limits.stallMarginMost, this.stallShare + this.limits.stallMargin);
+  }
+
+  /** The timeline is a new one: forget where the parts were, not how badly they came. */
+  restart(): void {
+    this.recent = [];
+    this.previous = null;
+    this.envelope = null;
+    this.steering = false;
+  }
+
+  observe(seen: Observation): Command {
+    const { limits, previous } = this;
+    this.previous = seen;
+    this.place = seen.position - seen.now;
+    const elapsed = previous === null ? 0 : seen.now - previous.now;
+    if (previous !== null && (elapsed < 0 || elapsed > limits.recent)) {
+      // The page slept, or its clock did: what was measured over the gap is about the gap.
+      this.restart();
+      return { rate: 1, seekTo: null };
+    }
+    // Until this moment the buffer ended where it ended when last seen.
+    const end = previous === null ? seen.bufferEnd : Math.min(previous.bufferEnd, seen.bufferEnd);
+    this.recent.push({ at: seen.now, arrival: end - seen.now });
+    while (this.recent[0] !== undefined && this.recent[0].at < seen.now - limits.recent) this.recent.shift();
+    if (previous === null) this.started = seen.now;
+    if (this.envelope === null && seen.now - this.started < limits.recent) {
+      // At first the player fetches what is there already; that says nothing about how parts come.
+      if (seen.now - this.started < limits.recent / 2) this.recent = [];
+      return { rate: 1, seekTo: null };
+    }
+    const lowest = this.lowestRecent();
+    if (this.envelope === null || lowest < this.envelope) {
+      this.envelope = lowest;
+    } else {
+      this.envelope += (lowest - this.envelope) * (1 - Math.exp(-elapsed / limits.jitterMemory));
+    }
+    this.stallShare *= Math.exp(-elapsed / limits.stallMemory);
+
+    const behind = this.envelope - this.margin - this.place;
+    if (behind > limits.jump) {
+      this.steering = false;
+      return { rate: 1, seekTo: seen.position + behind };
+    }
+    this.steering = Math.abs(behind) > (this.steering ? limits.tolerance / 3 : limits.tolerance);
+    if (!this.steering) return { rate: 1, seekTo: null };
+    const change = Math.max(-limits.rateRange, Math.min(limits.rateRange, behind / limits.response));
+    return { rate: 1 + Math.round(change * 200) / 200, seekTo: null };
+  }
+
+  private lowestRecent(): number {
+    return this.recent.reduce((lowest, { arrival }) => Math.min(lowest, arrival), Infinity);
+  }
+}

@@ -1,0 +1,135 @@
+// A stream on the page: the picture, what state it is in, how far behind, and its three buttons.
+
+import type { StreamInfo } from "./box.ts";
+import type { ClockOffset } from "./clock.ts";
+import { Player, type PlayerState } from "./player.ts";
+
+const WORDS: Record<PlayerState, string> = {
+  "starting": "starting",
+  "live": "live",
+  "reconnecting": "reconnecting",
+  "tap to play": "tap to play",
+  "stopped": "not playing",
+};
+
+export class StreamView {
+  readonly element = make("article", { className: "stream" });
+  readonly player: Player;
+  private readonly video = make("video", { muted: true, autoplay: true, playsInline: true, className: "picture" });
+  private readonly play = make("button", { className: "play", type: "button" }, icon("M8 5v14l11-7z"), make("span", {}, "Play"));
+  private readonly sound = make("button", { className: "sound", type: "button" });
+  private readonly full = make("button", { className: "icon", type: "button", title: "Full screen", ariaLabel: "Full screen" },
+    icon("M4 9V4h5M20 9V4h-5M4 15v5h5M20 15v5h-5", true));
+  private readonly state = make("span", { className: "state", role: "status" });
+  private readonly latency = make("span", { className: "latency" });
+  private readonly note = make("p", { className: "trouble", role: "status", hidden: true });
+  private info: StreamInfo;
+
+  /** `alone`: the page is this stream's own. `plays` is called before it starts, to let others stop. */
+  constructor(info: StreamInfo, clock: ClockOffset, alone: boolean, private readonly plays: (view: StreamView) => void) {
+    this.info = info;
+    this.video.setAttribute("muted", "");
+    this.video.preservesPitch = true;
+    this.video.setAttribute("aria-label", `Live picture of ${info.name}`);
+    const name = alone
+      ? make("h1", {}, info.name)
+      : make("h2", {}, make("a", { href: `/${info.name}/` }, info.name));
+    const stage = make("div", { className: "stage" },
+      this.video, this.note, this.play, make("div", { className: "buttons" }, this.sound, this.full));
+    this.element.append(stage, make("div", { className: "bar" }, name, this.state, this.latency));
+    if (alone) this.element.append(this.address());
+
+    this.player = new Player(info.name, this.video, clock, () => this.show());
+    this.play.addEventListener("click", () => this.startByHand());
+    this.sound.addEventListener("click", () => {
+      this.video.muted = !this.video.muted;
+      this.show();
+    });
+    this.video.addEventListener("volumechange", () => this.show());
+    this.full.addEventListener("click", () => this.toggleFullScreen(stage));
+    this.show();
+  }
+
+  start(): void {
+    this.plays(this);
+    this.player.start();
+  }
+
+  update(info: StreamInfo): void {
+    this.info = info;
+    this.show();
+  }
+
+  /** Twice a second. */
+  tick(): void {
+    const { latencyMs } = this.player.stats();
+    this.latency.textContent = latencyMs === null ? "" : `${latencyMs} ms behind`;
+  }
+
+  private startByHand(): void {
+    if (this.player.playing) void this.video.play();
+    else this.start();
+  }
+
+  private show(): void {
+    const { state } = this.player.stats();
+    const { trouble } = this.info;
+    this.element.dataset["state"] = state === "live" && trouble !== null ? "no signal" : state;
+    this.state.textContent = state === "live" && trouble !== null ? "no signal" : WORDS[state];
+    this.note.hidden = trouble === null || state === "stopped";
+    this.note.textContent = trouble === null ? "" : trouble[0]?.toUpperCase() + trouble.slice(1);
+    this.play.hidden = state !== "stopped" && state !== "tap to play";
+    const { muted } = this.video;
+    this.sound.hidden = this.full.hidden = state === "stopped";
+    this.sound.classList.toggle("urgent", muted);
+    this.sound.replaceChildren(
+      icon(muted ? "M4 9v6h4l5 4V5L8 9zM16 9l5 6M21 9l-5 6" : "M4 9v6h4l5 4V5L8 9zM16 9a4 4 0 0 1 0 6M18.500 6.500a8 8 0 0 1 0 11", true),
+      make("span", {}, muted ? "Sound on" : "Sound off"));
+    if (state !== "live") this.latency.textContent = "";
+  }
+
+  private toggleFullScreen(stage: HTMLElement): void {
+    const video = this.video as HTMLVideoElement & { webkitEnterFullscreen?: () => void };
+    if (document.fullscreenElement) void document.exitFullscreen();
+    else if (stage.requestFullscreen) void stage.requestFullscreen();
+    else video.webkitEnterFullscreen?.();
+  }
+
+  /** The address for other players, to be copied. */
+  private address(): HTMLElement {
+    const url = new URL(`/${this.info.name}/index.m3u8`, location.href).href;
+    const field = make("input", { value: url, readOnly: true, id: "address", spellcheck: false });
+    field.addEventListener("focus", () => field.select());
+    const copy = make("button", { type: "button" }, "Copy");
+    copy.addEventListener("click", () => {
+      field.select();
+      // Browsers keep the clipboard from pages without https; the old way still works there.
+      const copied = navigator.clipboard ? navigator.clipboard.writeText(url) : Promise.resolve(document.execCommand("copy"));
+      void copied.then(() => {
+        copy.textContent = "Copied";
+        setTimeout(() => { copy.textContent = "Copy"; }, 2_000);
+      });
+    });
+    return make("p", { className: "address" }, make("label", { htmlFor: "address" }, "For other players"), field, copy);
+  }
+}
+
+/** An element with its properties and children. */
+export function make<K extends keyof HTMLElementTagNameMap>(
+  tag: K, properties: Partial<HTMLElementTagNameMap[K]>, ...children: (Node | string)[]
+): HTMLElementTagNameMap[K] {
+  const element = Object.assign(document.createElement(tag), properties);
+  element.append(...children);
+  return element;
+}
+
+function icon(path: string, stroke = false): SVGElement {
+  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  svg.setAttribute("viewBox", "0 0 24 24");
+  svg.setAttribute("aria-hidden", "true");
+  if (stroke) svg.classList.add("stroke");
+  const shape = document.createElementNS(svg.namespaceURI, "path");
+  shape.setAttribute("d", path);
+  svg.append(shape);
+  return svg;
+}
