@@ -160,7 +160,7 @@ impl VideoEncoder for OpenH264 {
 /// 8x8 transform. A key frame of 2 instead of 4 average pictures
 /// gives 0.2 dB on the test picture, but makes a still camera pulse (the worst picture falls from 41 to
 /// 38 dB). Adaptive quantisation changes nothing in this version.
-fn set_params(params: &mut sys::SEncParamExt, settings: &VideoSettings) {
+pub fn set_params(params: &mut sys::SEncParamExt, settings: &VideoSettings) {
     let bitrate = c_int::try_from(settings.bitrate_bps).unwrap_or(c_int::MAX);
     let (width, height) = (settings.width as c_int, settings.height as c_int);
     let frame_rate = settings.frame_rate.num() as f32 / settings.frame_rate.den() as f32;
