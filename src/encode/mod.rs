@@ -8,6 +8,7 @@ pub mod aac;
 pub mod convert;
 pub mod openh264;
 pub mod opus;
+pub mod pacer;
 #[cfg(test)]
 mod test_sound;
 
