@@ -8,4 +8,5 @@
 
 pub mod annexb_stream;
 pub mod fmp4;
+pub mod mp4_file;
 pub mod y4m;
