@@ -1,21 +1,60 @@
 //! The one shell of this room: feeds a packager from a stream, and wakes who waits.
+//!
+//! A viewer that waits costs a place in a list and one look when its rendition has news; what it then
+//! gets was written once for all.
+#![allow(clippy::disallowed_methods, reason = "a shell: measures delays, keeps deadlines, watches the wall clock")]
 
+use super::delay::Delays;
+use super::packager::{News, Packager};
+use super::request::{Rendition, Session};
 use super::{Answer, Request, Settings};
-use crate::stream::Stream;
-use crate::time::Epoch;
+use crate::media::TrackId;
+use crate::stream::{Read, Start, Stream};
+use crate::time::{Epoch, MonoTime};
 use serde::Serialize;
-use std::sync::Arc;
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::Notify;
+use tokio::time::{Instant, timeout_at};
+
+/// Requests of one stream that may wait at a time: four times the viewers that the box is made for.
+pub const MAX_WAITING: usize = 4_096;
+/// RFC 8216bis §6.2.5.2: after so many target durations a request has waited enough.
+const DEADLINE_TARGET_DURATIONS: u32 = 3;
+/// The wall clock was set, when it is this far from where it should be: NTP slews what is less.
+const CLOCK_STEP_NANOS: u64 = 100_000_000;
 
 /// The live HLS of one stream.
 pub struct LiveHls {
     stream: Arc<Stream>,
+    /// For requests that come before the first unit.
+    first_deadline: Duration,
+    inner: Mutex<Inner>,
+    video: Notify,
+    audio: Notify,
+    any: Notify,
+    waiting: AtomicUsize,
+}
+
+struct Inner {
+    packager: Packager,
+    epoch: Epoch,
+    delays: Delays,
+    parts: u64,
 }
 
 /// What the API says about it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct HlsStatus {
+    /// Below which the renditions stand; changes with every start.
+    pub session: String,
     /// Parts made since the start.
     pub parts: u64,
+    /// Access units that could not be packaged: before the first key frame, out of order.
+    pub dropped: u64,
     /// Requests that wait now.
     pub waiting: usize,
     /// From the capture of a part's first frame until the part could be fetched, µs.
@@ -24,25 +63,156 @@ pub struct HlsStatus {
 }
 
 impl LiveHls {
-    pub fn new(stream: Arc<Stream>, _settings: Settings, _epoch: Epoch) -> Arc<Self> {
-        Arc::new(Self { stream })
+    pub fn new(stream: Arc<Stream>, settings: Settings, epoch: Epoch) -> Arc<Self> {
+        let target_duration_s = settings.target_duration_s(0);
+        let session = new_session();
+        log::debug!("{}: HLS session {session}", stream.name());
+        Arc::new(Self {
+            stream,
+            first_deadline: deadline_after(target_duration_s),
+            inner: Mutex::new(Inner {
+                packager: Packager::new(settings, session, epoch),
+                epoch,
+                delays: Delays::default(),
+                parts: 0,
+            }),
+            video: Notify::new(),
+            audio: Notify::new(),
+            any: Notify::new(),
+            waiting: AtomicUsize::new(0),
+        })
     }
 
     pub fn stream(&self) -> &Arc<Stream> {
         &self.stream
     }
 
-    /// Packages the stream until it ends.
+    /// Packages the stream until it ends; then the playlists have their end, and are still answered.
     pub async fn run(self: Arc<Self>) {
-        std::future::pending::<()>().await;
+        let mut reader = self.stream.read(&[TrackId::Video(0), TrackId::Aac], Start::LatestKeyframe);
+        loop {
+            match reader.next().await {
+                Read::Unit { track, unit } => {
+                    let news = self.lock().packager.push(&track, unit);
+                    if news.captured.is_some() {
+                        self.note_part(news);
+                    }
+                    self.wake(news);
+                }
+                Read::Lagged { units } => {
+                    log::warn!("{}: HLS fell behind and lost {units} units", self.stream.name());
+                    let news = self.lock().packager.discontinuity();
+                    self.wake(news);
+                }
+                Read::End => {
+                    let news = self.lock().packager.end();
+                    self.wake(news);
+                    return;
+                }
+            }
+        }
     }
 
-    /// Answers a request, waiting where the protocol says so.
-    pub async fn respond(&self, _request: &Request) -> Answer {
-        Answer::TimedOut
+    /// Answers a request, waiting where the protocol says so. Never [`Answer::Wait`].
+    pub async fn respond(&self, request: &Request) -> Answer {
+        match self.lock().packager.answer(request) {
+            Answer::Wait => {}
+            answer => return answer,
+        }
+        let Some(_place) = Place::take(&self.waiting) else { return Answer::Busy };
+        let target_duration_s = self.lock().packager.target_duration_s();
+        let patience = if target_duration_s == 0 { self.first_deadline } else { deadline_after(target_duration_s) };
+        let deadline = Instant::now() + patience;
+        loop {
+            let news = self.news_for(request).notified();
+            tokio::pin!(news);
+            // Listen first, then look: what comes in between wakes us.
+            news.as_mut().enable();
+            match self.lock().packager.answer(request) {
+                Answer::Wait => {}
+                answer => return answer,
+            }
+            if timeout_at(deadline, news).await.is_err() {
+                return Answer::TimedOut;
+            }
+        }
     }
 
     pub fn status(&self) -> HlsStatus {
-        HlsStatus { parts: 0, waiting: 0, part_delay_p50_us: 0, part_delay_p99_us: 0 }
+        let inner = self.lock();
+        HlsStatus {
+            session: inner.packager.session().to_string(),
+            parts: inner.parts,
+            dropped: inner.packager.dropped(),
+            waiting: self.waiting.load(Ordering::Relaxed),
+            part_delay_p50_us: inner.delays.percentile(50),
+            part_delay_p99_us: inner.delays.percentile(99),
+        }
     }
+
+    /// Counts a part, and looks whether the wall clock was set meanwhile.
+    fn note_part(&self, news: News) {
+        let (now, wall) = (MonoTime::now(), Epoch::now());
+        let mut inner = self.lock();
+        inner.parts += u64::from(news.parts);
+        if let Some(captured) = news.captured {
+            inner.delays.add(now.nanos_since(captured).max(0).unsigned_abs() / 1_000);
+        }
+        let stepped = wall.unix_nanos_at(now).abs_diff(inner.epoch.unix_nanos_at(now));
+        if stepped > CLOCK_STEP_NANOS {
+            log::info!("{}: the wall clock was set by {} ms", self.stream.name(), stepped / 1_000_000);
+            inner.epoch = wall;
+            inner.packager.set_epoch(wall);
+        }
+    }
+
+    fn wake(&self, news: News) {
+        if news.video {
+            self.video.notify_waiters();
+        }
+        if news.audio {
+            self.audio.notify_waiters();
+        }
+        if news.video || news.audio {
+            self.any.notify_waiters();
+        }
+    }
+
+    fn news_for(&self, request: &Request) -> &Notify {
+        match request.rendition() {
+            Some(Rendition::Video) => &self.video,
+            Some(Rendition::Audio) => &self.audio,
+            None => &self.any,
+        }
+    }
+
+    /// A panic under the lock ends the process by way of the supervisor.
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A place among those who wait; dropping it, as when the viewer hangs up, frees it.
+struct Place<'a>(&'a AtomicUsize);
+
+impl<'a> Place<'a> {
+    fn take(waiting: &'a AtomicUsize) -> Option<Self> {
+        let place = Self(waiting);
+        (waiting.fetch_add(1, Ordering::Relaxed) < MAX_WAITING).then_some(place)
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+fn deadline_after(target_duration_s: u32) -> Duration {
+    Duration::from_secs(u64::from(DEADLINE_TARGET_DURATIONS) * u64::from(target_duration_s.max(1)))
+}
+
+/// Forty random bits: short in URLs, and no two starts of a box share them.
+fn new_session() -> Session {
+    Session::new(RandomState::new().build_hasher().finish() & ((1 << 40) - 1))
 }

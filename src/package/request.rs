@@ -5,7 +5,14 @@ use thiserror::Error;
 /// One start of a packager. Everything but the multivariant playlist stands below it, so nothing ever
 /// changes under a URL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Session(pub(super) u64);
+pub struct Session(u64);
+
+impl Session {
+    /// Any number that no start before this one had.
+    pub const fn new(number: u64) -> Self {
+        Self(number)
+    }
+}
 
 impl std::fmt::Display for Session {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -17,6 +24,16 @@ impl std::fmt::Display for Session {
 pub enum Rendition {
     Video,
     Audio,
+}
+
+impl Rendition {
+    /// As it stands in URLs.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Video => "video",
+            Self::Audio => "audio",
+        }
+    }
 }
 
 /// A request, parsed.
@@ -91,6 +108,19 @@ impl Request {
                 Self::Part { session, rendition, msn: number(msn)?, part: number(part)?.try_into().ok()? }
             }
         }))
+    }
+}
+
+impl Request {
+    /// `None`: the multivariant playlist, which is about all.
+    pub const fn rendition(&self) -> Option<Rendition> {
+        match *self {
+            Self::Multivariant => None,
+            Self::Playlist { rendition, .. }
+            | Self::Init { rendition, .. }
+            | Self::Segment { rendition, .. }
+            | Self::Part { rendition, .. } => Some(rendition),
+        }
     }
 }
 
