@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub mod alsa;
+pub mod command;
 pub mod devices;
 mod error;
 mod pace;
