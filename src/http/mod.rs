@@ -27,3 +27,6 @@ pub use range::{ByteRange, RangeRequest};
 pub use route::Route;
 pub use site::Site;
 pub use watch::Limits;
+
+#[cfg(test)]
+mod tests;
