@@ -1,9 +1,30 @@
 //! Cameras and HDMI inputs through V4L2.
+//!
+//! From the outside in: [`open`] chooses and sets a format, [`stream`] is the running capture,
+//! [`pool`] lends the buffers out, [`io`] is what they need of a device and [`sys`] the kernel's.
+//! [`classify`], [`negotiate`] and [`format`] are pure.
+//!
+//! Not here: decoding MJPEG (`decode`), memory-to-memory devices (`encode`), re-opening (the pipeline).
 
 use super::{Capture, CaptureError, Source};
 use crate::config::{CameraFormat, Size};
 use crate::time::FrameRate;
 use std::path::PathBuf;
+use std::sync::Arc;
+
+pub(super) mod classify;
+mod errors;
+pub(super) mod format;
+mod h264;
+pub(super) mod io;
+mod mapping;
+pub(super) mod negotiate;
+mod open;
+mod pool;
+#[cfg(test)]
+mod simulated;
+mod stream;
+pub(super) mod sys;
 
 /// What a camera is asked for; `None` means: choose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -30,8 +51,9 @@ impl V4l2Source {
 
 impl Source for V4l2Source {
     fn open(&mut self) -> Result<Box<dyn Capture>, CaptureError> {
-        let _ = self.wanted;
-        Err(CaptureError::NotFound { device: self.name() })
+        let name = self.name();
+        let device = sys::Device::open(&self.device).map_err(|error| errors::explain(&name, "opening", error))?;
+        Ok(Box::new(open::open(Arc::new(device), &name, &self.wanted)?))
     }
 
     fn name(&self) -> String {
