@@ -14,6 +14,8 @@ pub mod alsa;
 pub mod command;
 pub mod devices;
 mod error;
+pub mod file;
+mod kinds;
 mod pace;
 pub mod picture;
 pub mod slate;
@@ -21,6 +23,7 @@ pub mod test_pattern;
 pub mod v4l2;
 
 pub use error::CaptureError;
+pub use kinds::Kinds;
 pub use slate::slate;
 
 /// What a source delivers.
