@@ -5,6 +5,7 @@
 //! Not here: threads, sources, streams: the pipeline connects them.
 
 pub mod aac;
+pub mod audio_clock;
 pub mod convert;
 pub mod openh264;
 pub mod opus;
