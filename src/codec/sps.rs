@@ -3,6 +3,7 @@
 //! Lenient where players are: bytes after the parameter set and pictures larger than the level
 //! allows are let through, since cameras send both and every decoder plays them.
 
+use super::nal::H264Unit;
 use crate::media::{H264Params, MAX_DIMENSION};
 use crate::time::FrameRate;
 use bytes::Bytes;
@@ -136,6 +137,30 @@ pub fn h264_params(sps: Bytes, pps: Bytes) -> Result<H264Params, SpsError> {
     Ok(H264Params { sps, pps, width: info.width, height: info.height, frame_rate: info.frame_rate })
 }
 
+/// The parameter sets of a stream that carries them in band: says when they are another track's.
+#[derive(Debug, Default)]
+pub struct ParameterSets {
+    sps: Option<Bytes>,
+    pps: Option<Bytes>,
+}
+
+impl ParameterSets {
+    /// Takes what came with a unit; the parameters of a new track when they are complete and have changed.
+    /// An error comes once for each bad parameter set, and the track stays as it was.
+    pub fn update(&mut self, unit: &H264Unit) -> Result<Option<H264Params>, SpsError> {
+        let differs = |new: &Option<Bytes>, old: &Option<Bytes>| new.is_some() && new != old;
+        if !differs(&unit.sps, &self.sps) && !differs(&unit.pps, &self.pps) {
+            return Ok(None);
+        }
+        self.sps = unit.sps.clone().or(self.sps.take());
+        self.pps = unit.pps.clone().or(self.pps.take());
+        match (&self.sps, &self.pps) {
+            (Some(sps), Some(pps)) => h264_params(sps.clone(), pps.clone()).map(Some),
+            _ => Ok(None),
+        }
+    }
+}
+
 /// `avc1.` and profile, constraint flags and level in hexadecimal (RFC 6381 §3.3).
 pub fn codec_string(params: &H264Params) -> String {
     let byte = |index: usize| params.sps.get(index).copied().unwrap_or_default();
@@ -240,6 +265,24 @@ mod tests {
         assert_eq!(parse(&[0x68, 0xee, 0x3c, 0x80]), Err(SpsError::NotSps { nal_type: 8 }));
         let swapped = h264_params(Bytes::from_static(X264_720P30), Bytes::from_static(X264_720P30));
         assert!(matches!(swapped, Err(SpsError::NotPps { nal_type: 7, .. })), "{swapped:?}");
+    }
+
+    #[test]
+    fn parameter_sets_make_a_track_when_both_are_there_and_another_when_one_changes() {
+        const PPS: &[u8] = &[0x68, 0xeb, 0xe3, 0xcb, 0x20];
+        let unit = |sps: Option<&'static [u8]>, pps: Option<&'static [u8]>| H264Unit {
+            sps: sps.map(Bytes::from_static),
+            pps: pps.map(Bytes::from_static),
+            ..H264Unit::default()
+        };
+        let mut sets = ParameterSets::default();
+        assert_eq!(sets.update(&unit(None, None)), Ok(None));
+        assert_eq!(sets.update(&unit(Some(X264_720P30), None)), Ok(None));
+        assert!(matches!(sets.update(&unit(None, Some(PPS))), Ok(Some(_))));
+        assert_eq!(sets.update(&unit(Some(X264_720P30), Some(PPS))), Ok(None), "the same again");
+        assert!(sets.update(&unit(Some(&X264_720P30[..5]), None)).is_err());
+        assert_eq!(sets.update(&unit(Some(&X264_720P30[..5]), None)), Ok(None), "one error is enough");
+        assert!(matches!(sets.update(&unit(Some(X264_720P30), None)), Ok(Some(_))));
     }
 
     #[test]

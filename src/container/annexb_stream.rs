@@ -215,6 +215,31 @@ mod tests {
     }
 
     #[test]
+    fn what_x264_writes_is_split_as_ffprobe_splits_it() {
+        for (stream, listing, slices) in [
+            (
+                include_bytes!("../../tests/vectors/bframes.h264").as_slice(),
+                include_str!("../../tests/vectors/bframes.h264.packets"),
+                1,
+            ),
+            (
+                include_bytes!("../../tests/vectors/slices.h264").as_slice(),
+                include_str!("../../tests/vectors/slices.h264.packets"),
+                4,
+            ),
+        ] {
+            let units = split(stream, 100);
+            assert_eq!(split(stream, 1), units);
+            let keys: Vec<_> = units.iter().map(|unit| unit.keyframe).collect();
+            assert_eq!(keys, listing.lines().map(|packet| packet.contains("|K")).collect::<Vec<_>>());
+            for unit in &units {
+                assert_eq!(nal_types(unit).iter().filter(|&&kind| kind != 6).count(), slices);
+                assert_eq!(unit.sps.is_some() && unit.pps.is_some(), unit.keyframe);
+            }
+        }
+    }
+
+    #[test]
     fn a_delimiter_ends_a_unit_at_once_and_a_slice_with_its_second_byte() {
         let mut splitter = AnnexBSplitter::new();
         splitter.push(&[SPS, IDR].concat());

@@ -9,4 +9,5 @@
 pub mod annexb_stream;
 pub mod fmp4;
 pub mod mp4_file;
+pub mod mpegts;
 pub mod y4m;
