@@ -1,6 +1,16 @@
 //! Microphones and HDMI sound through ALSA.
+//!
+//! From the outside in: [`stream`] is the running capture and recovers from overruns, [`io`] is what it
+//! needs of a PCM, [`pcm`] is ALSA's, and opens it. [`samples`] and the arithmetic of timestamps are pure.
+//!
+//! Not here: resampling, gaps, the estimate of the true rate (`encode`); re-opening (the pipeline).
 
 use super::{Capture, CaptureError, Source};
+
+mod io;
+pub(super) mod pcm;
+mod samples;
+mod stream;
 
 /// What a sound card is asked for; `None` means: choose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -25,8 +35,8 @@ impl AlsaSource {
 
 impl Source for AlsaSource {
     fn open(&mut self) -> Result<Box<dyn Capture>, CaptureError> {
-        let _ = self.wanted;
-        Err(CaptureError::NotFound { device: self.name() })
+        let (pcm, shape) = pcm::open(&self.device, &self.wanted)?;
+        Ok(Box::new(stream::AlsaCapture::start(pcm, &self.device, shape)?))
     }
 
     fn name(&self) -> String {
