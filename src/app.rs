@@ -1,24 +1,165 @@
-//! The wiring: configuration in, a running box out. Reads as the block diagram in the README.
+//! The wiring: configuration in, a running box out.
+//!
+//! ```text
+//! sources ─▶ pipeline ─▶ stream ─▶ live HLS ─▶ web server
+//! ```
+//!
+//! Not here: what any of them does.
 
-use crate::config::Config;
-use crate::supervisor::{Supervisor, SupervisorError, signals};
+#![allow(clippy::disallowed_methods, reason = "shell: owns the run")]
+
+use crate::config::{Config, Inputs, StreamConfig, VideoCommandFormat, VideoSource};
+use crate::http::{self, BindError, Server, Site};
+use crate::package::{self, live::LiveHls};
+use crate::pipeline::{self, PipelineError};
+use crate::stream::{Limits, NameTaken, Stream, Streams};
+use crate::supervisor::{Supervisor, SupervisorError, notify, signals};
+use crate::time::Epoch;
 use std::io;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::sync::Arc;
 use std::time::Duration;
 use thiserror::Error;
+use tokio::runtime::Runtime;
+use tokio::task::JoinSet;
+
+/// Sockets need little: two threads serve a thousand viewers, and leave the other cores to the encoder.
+const NETWORK_THREADS: usize = 2;
+/// Devices close and the last parts are written in well under this.
+const STOP_WITHIN: Duration = Duration::from_secs(5);
+/// How long the end of the last playlist may take to be packaged.
+const END_WITHIN: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Error)]
 pub enum AppError {
-    #[error(transparent)]
-    Supervisor(#[from] SupervisorError),
-    #[error("the signal handler could not be started: {0}")]
+    #[error("the network threads could not be started: {0}")]
+    Runtime(io::Error),
+    #[error("signals can't be caught: {0}")]
     Signals(io::Error),
+    #[error(transparent)]
+    Listen(#[from] BindError),
+    #[error(transparent)]
+    Stream(#[from] NameTaken),
+    #[error(transparent)]
+    Pipeline(#[from] PipelineError),
+    #[error(transparent)]
+    Thread(#[from] SupervisorError),
 }
 
-/// Runs the box until it is asked to stop.
-pub fn run(_config: Config) -> Result<(), AppError> {
+/// Runs the box until a signal, or a core thread's panic, stops it.
+pub fn run(config: Config) -> Result<(), AppError> {
     let supervisor = Supervisor::new();
     signals::watch(&supervisor).map_err(AppError::Signals)?;
-    while !supervisor.stop().wait_timeout(Duration::from_secs(60)) {}
-    supervisor.join(Duration::from_secs(5))?;
-    Ok(())
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(NETWORK_THREADS)
+        .thread_name("network")
+        .enable_all()
+        .build()
+        .map_err(AppError::Runtime)?;
+    let epoch = Epoch::now();
+
+    let server = runtime.block_on(async { Server::bind(config.http.listen, http::Limits::default()) })?;
+    let mut packaging = JoinSet::new();
+    let streams = Arc::new(Streams::new());
+    let site = Arc::new(Site::new(Arc::clone(&streams), epoch));
+    for (name, stream_config) in &config.streams {
+        let stream = Stream::new(name.as_str(), Limits::default());
+        let hls = LiveHls::new(Arc::clone(&stream), hls_settings(stream_config), epoch);
+        packaging.spawn_on(Arc::clone(&hls).run(), runtime.handle());
+        let report = pipeline::start(name.as_str(), stream_config, &stream, &supervisor)?;
+        site.insert(hls);
+        let _ = report;
+        streams.insert(stream)?;
+    }
+    announce(server.address(), &config);
+
+    let stop = supervisor.stop().clone();
+    notify::ready();
+    serve(&runtime, server, site, packaging, &supervisor, async move { stop.requested().await })
+}
+
+/// Serves until the stop; then sources first, so that players are told of the end, then the server.
+fn serve(
+    runtime: &Runtime,
+    server: Server,
+    site: Arc<Site>,
+    mut packaging: JoinSet<()>,
+    supervisor: &Supervisor,
+    stop: impl Future<Output = ()>,
+) -> Result<(), AppError> {
+    let threads = supervisor.clone();
+    let ended = async move {
+        stop.await;
+        log::info!("stopping");
+        let joined = tokio::task::spawn_blocking(move || threads.join(STOP_WITHIN)).await;
+        // The last parts are closed and the playlists say so, before the server closes.
+        let _ = tokio::time::timeout(END_WITHIN, async { while packaging.join_next().await.is_some() {} }).await;
+        joined
+    };
+    runtime.block_on(async {
+        let (tell, told) = tokio::sync::oneshot::channel();
+        let serving = server.run(site, async move {
+            // The sender lives in the other arm until it has sent.
+            let _ = told.await;
+        });
+        let stopping = async move {
+            let joined = ended.await;
+            let _ = tell.send(());
+            joined
+        };
+        let ((), joined) = tokio::join!(serving, stopping);
+        match joined {
+            Ok(result) => result.map_err(AppError::from),
+            Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+        }
+    })
+}
+
+fn hls_settings(config: &StreamConfig) -> package::Settings {
+    let (expect_video, expect_audio) = match &config.inputs {
+        Inputs::Both(_) => (true, true),
+        Inputs::Separate { video, audio } => (video.is_some(), audio.is_some()),
+    };
+    package::Settings {
+        part_ms: config.hls.part_ms,
+        segment_ms: config.hls.segment_ms,
+        window: config.hls.window,
+        gop_ms: encodes(&config.inputs).then_some(config.encode.gop_ms),
+        expect_video,
+        expect_audio,
+    }
+}
+
+/// Whether the pictures are encoded here, so that the distance of key frames is ours.
+fn encodes(inputs: &Inputs) -> bool {
+    use crate::config::{CameraFormat, InputSource};
+    match inputs {
+        Inputs::Both(source) => matches!(source, InputSource::Test { .. }),
+        Inputs::Separate { video: None, .. } => false,
+        Inputs::Separate { video: Some(source), .. } => match source {
+            VideoSource::Test { .. } => true,
+            VideoSource::V4l2 { format, .. } => *format != Some(CameraFormat::H264),
+            VideoSource::Command { format, .. } => {
+                !matches!(format, VideoCommandFormat::H264 { .. } | VideoCommandFormat::MpegTs)
+            }
+            VideoSource::File { .. } => false,
+        },
+    }
+}
+
+/// Says where the page is: to the person at the terminal, and in the log.
+fn announce(address: SocketAddr, config: &Config) {
+    let host = if address.ip().is_unspecified() { lan_address().unwrap_or(address.ip()) } else { address.ip() };
+    let url = format!("http://{}/", SocketAddr::new(host, address.port()));
+    let names: Vec<_> = config.streams.keys().map(|name| name.as_str()).collect();
+    log::info!("listening on {url} ({})", names.join(", "));
+    println!("Watch at {url}");
+}
+
+/// This box's address on the LAN: the one that a packet to outside would leave from. Nothing is sent.
+fn lan_address() -> Option<IpAddr> {
+    let socket = UdpSocket::bind("0.0.0.0:0").ok()?;
+    // Any routable address will do (this one is reserved for documentation, RFC 5737).
+    socket.connect("192.0.2.1:9").ok()?;
+    socket.local_addr().ok().map(|address| address.ip()).filter(|ip| !ip.is_unspecified())
 }

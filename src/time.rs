@@ -21,6 +21,8 @@ pub struct Timescale(NonZeroU32);
 impl Timescale {
     /// 90 kHz: video, as RTP and MPEG-TS count it.
     pub const VIDEO: Self = Self::of(90_000);
+    /// 48 kHz: sound, wherever the box encodes it.
+    pub const SOUND: Self = Self::of(48_000);
     /// Nanoseconds, the unit of [`MonoTime`].
     pub const NANOS: Self = Self::of(1_000_000_000);
     pub const MILLIS: Self = Self::of(1_000);

@@ -110,6 +110,16 @@ impl FramePacer {
         }
     }
 
+    /// A pacer that goes on where something else left off: its first slot begins at `start`.
+    pub fn resuming(rate: FrameRate, start: MonoTime) -> Self {
+        Self { anchor: Some(start), ..Self::new(rate) }
+    }
+
+    /// Where the next slot begins, once there is a grid.
+    pub fn next_start(&self) -> Option<MonoTime> {
+        self.anchor.is_some().then(|| self.slot_time(self.next))
+    }
+
     pub fn counts(&self) -> Counts {
         self.counts
     }

@@ -1,0 +1,238 @@
+//! One stream's sound: samples through the audio clock into AAC, and Opus while somebody wants it;
+//! or encoded sound straight through, with silence where it is missing.
+//!
+//! [`AudioLine`] is handed mail and the time; it owns no thread, no device and no clock.
+
+use super::Line;
+use super::inbox::Mail;
+use super::report::Report;
+use crate::codec::aac;
+use crate::encode::aac::AacEncoder;
+use crate::encode::audio_clock::{AudioClock, Frames, Run};
+use crate::encode::opus::OpusEncoder;
+use crate::encode::{AudioEncoder, EncodeError};
+use crate::media::{AccessUnit, Codec, Track, TrackId};
+use crate::stream::{Kind, Publisher, SourceState};
+use crate::time::{MonoTime, Timescale};
+use bytes::Bytes;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// All sound leaves at 48 kHz: what AAC players and Opus both take.
+const RATE: Timescale = Timescale::SOUND;
+
+/// How long encoded sound may be late before silence stands in for it. Above the jitter of a busy
+/// pipe, below what a player has buffered.
+const UNITS_LATE: Duration = Duration::from_millis(300);
+
+/// What the line is set up with.
+#[derive(Debug, Clone)]
+pub struct AudioSettings {
+    pub channels: u16,
+    pub bitrate_bps: u32,
+    /// The source delivers samples, not encoded frames: there is sound (or silence) from the start.
+    pub raw: bool,
+}
+
+/// An encoder with the frames that it is fed.
+struct Encoding<E> {
+    encoder: E,
+    frames: Frames,
+}
+
+impl<E: AudioEncoder> Encoding<E> {
+    fn new(encoder: E, channels: u16) -> Self {
+        let frames = Frames::new(encoder.frame_len(), channels);
+        Self { encoder, frames }
+    }
+
+    fn encode(&mut self, run: Run<'_>, publisher: &Publisher) -> Result<(), EncodeError> {
+        self.frames.push(run);
+        let duration = u32::try_from(self.encoder.frame_len()).unwrap_or(u32::MAX);
+        while let Some(frame) = self.frames.pop() {
+            let data = self.encoder.encode(frame.samples)?;
+            let pts = frame.tick - i64::from(self.encoder.delay());
+            publisher.push(self.encoder.track(), AccessUnit { dts: pts, pts, duration, keyframe: true, data });
+        }
+        Ok(())
+    }
+}
+
+/// The encoders of one line. One that fails is opened anew, with the next samples.
+struct Encoders {
+    settings: AudioSettings,
+    aac: Option<Encoding<AacEncoder>>,
+    opus: Option<Encoding<OpusEncoder>>,
+}
+
+impl Encoders {
+    fn encode(&mut self, run: Run<'_>, publisher: &Publisher) -> Result<(), EncodeError> {
+        if run.samples.is_empty() {
+            return Ok(());
+        }
+        let wants_opus = publisher.is_wanted(TrackId::Opus);
+        if wants_opus != self.opus.is_some() {
+            let AudioSettings { channels, bitrate_bps, .. } = self.settings;
+            self.opus = match wants_opus {
+                true => Some(Encoding::new(OpusEncoder::new(channels, bitrate_bps)?, channels)),
+                false => None,
+            };
+        }
+        let aac = match &mut self.aac {
+            Some(aac) => aac,
+            None => self.aac.insert(open_aac(&self.settings)?),
+        };
+        aac.encode(run, publisher)?;
+        match &mut self.opus {
+            Some(opus) => opus.encode(run, publisher),
+            None => Ok(()),
+        }
+    }
+}
+
+fn open_aac(settings: &AudioSettings) -> Result<Encoding<AacEncoder>, EncodeError> {
+    AacEncoder::new(RATE.hz(), settings.channels, settings.bitrate_bps)
+        .map(|encoder| Encoding::new(encoder, settings.channels))
+}
+
+/// Encoded sound straight through.
+struct Relay {
+    track: Arc<Track>,
+    /// End of what was published, ticks of the track.
+    end: i64,
+    /// When the source is overdue and silence stands in.
+    overdue: MonoTime,
+}
+
+/// See the module.
+pub struct AudioLine {
+    stream: String,
+    raw: bool,
+    publisher: Arc<Publisher>,
+    clock: AudioClock,
+    encoders: Encoders,
+    relay: Option<Relay>,
+    report: Arc<Report>,
+    ended: bool,
+}
+
+impl AudioLine {
+    pub fn new(
+        stream: &str,
+        settings: AudioSettings,
+        publisher: Arc<Publisher>,
+        report: Arc<Report>,
+    ) -> Result<Self, EncodeError> {
+        Ok(Self {
+            stream: stream.to_owned(),
+            raw: settings.raw,
+            publisher,
+            clock: AudioClock::new(RATE, settings.channels),
+            encoders: Encoders { aac: Some(open_aac(&settings)?), opus: None, settings },
+            relay: None,
+            report,
+            ended: false,
+        })
+    }
+}
+
+impl Line for AudioLine {
+    fn deadline(&self) -> Option<MonoTime> {
+        match &self.relay {
+            _ if self.ended => None,
+            Some(relay) => Some(relay.overdue),
+            None if self.raw => Some(self.clock.deadline()),
+            None => None,
+        }
+    }
+
+    fn handle(&mut self, mail: Mail, now: MonoTime) {
+        match mail {
+            Mail::Pcm(block) => {
+                self.publisher.set_state(Kind::Audio, SourceState::Live);
+                let run = self.clock.push(&block);
+                let encoded = self.encoders.encode(run, &self.publisher);
+                self.after(encoded);
+            }
+            Mail::Unit { track, unit } => self.relay(track, unit, now),
+            Mail::Away(cause) => self.publisher.set_state(Kind::Audio, SourceState::NoSignal { cause }),
+            Mail::End => {
+                self.ended = true;
+                self.publisher.set_state(Kind::Audio, SourceState::Ended);
+            }
+            Mail::Frame(_) | Mail::Here(_) | Mail::Lost => {}
+        }
+    }
+
+    /// Fills what is missing with silence.
+    fn poll(&mut self, now: MonoTime) {
+        if self.ended {
+            return;
+        }
+        if self.relay.is_some() {
+            self.stand_in(now);
+        } else if self.raw {
+            let run = self.clock.poll(now);
+            let encoded = self.encoders.encode(run, &self.publisher);
+            self.after(encoded);
+        }
+    }
+
+    fn overran(&self, total: u64) {
+        self.report.audio_overruns.set(total);
+    }
+}
+
+impl AudioLine {
+    fn after(&mut self, encoded: Result<(), EncodeError>) {
+        if let Err(error) = encoded {
+            log::error!("{}: {error}; opening the encoder again", self.stream);
+            self.encoders.aac = None;
+            self.encoders.opus = None;
+        }
+        self.report.set_audio_correction_ppm(self.clock.correction_ppm());
+        self.report.audio_resyncs.set(self.clock.counts().resyncs);
+    }
+
+    /// Encoded sound straight through. Sound that overlaps the silence which stood in for it is dropped:
+    /// frames of AAC can't be cut.
+    fn relay(&mut self, track: Arc<Track>, unit: AccessUnit, now: MonoTime) {
+        let half = i64::from(unit.duration / 2);
+        if self.ended || self.relay.as_ref().is_some_and(|relay| unit.dts + half < relay.end) {
+            self.report.dropped_units.add(1);
+            return;
+        }
+        self.publisher.set_state(Kind::Audio, SourceState::Live);
+        let end = unit.dts + i64::from(unit.duration);
+        self.publisher.push(&track, unit);
+        self.relay = Some(Relay { track, end, overdue: now + UNITS_LATE });
+    }
+
+    /// Silent frames up to `now` less the time that sound is allowed to be late.
+    fn stand_in(&mut self, now: MonoTime) {
+        let Some(relay) = &mut self.relay else { return };
+        if now < relay.overdue {
+            return;
+        }
+        let Codec::Aac(params) = &relay.track.codec else { return };
+        let Some(silence) = aac::silent_frame(params.channels) else {
+            // No silence for this layout: players see a gap. Look again when sound may be back.
+            relay.overdue = now + UNITS_LATE;
+            return;
+        };
+        let until = now.ticks(relay.track.timescale);
+        while relay.end <= until {
+            let unit = AccessUnit {
+                dts: relay.end,
+                pts: relay.end,
+                duration: aac::FRAME_SAMPLES,
+                keyframe: true,
+                data: Bytes::from_static(silence),
+            };
+            relay.end += i64::from(aac::FRAME_SAMPLES);
+            self.publisher.push(&relay.track, unit);
+            self.report.silence_units.add(1);
+        }
+        relay.overdue = MonoTime::from_ticks(relay.end, relay.track.timescale);
+    }
+}

@@ -1,0 +1,140 @@
+//! Sound: encoded, filled with silence, straight through.
+
+use super::{assert_seamless, drain, reader, state, stream};
+use crate::codec::aac;
+use crate::media::{AacParams, AccessUnit, Codec, PcmBlock, Track, TrackId};
+use crate::pipeline::audio::{AudioLine, AudioSettings};
+use crate::pipeline::inbox::Mail;
+use crate::pipeline::{Line, Report};
+use crate::stream::{Kind, Reader, SourceState, Stream};
+use crate::time::{MonoTime, Timescale};
+use bytes::Bytes;
+use std::sync::Arc;
+use std::time::Duration;
+
+struct Rig {
+    line: AudioLine,
+    now: MonoTime,
+    stream: Arc<Stream>,
+    reader: Reader,
+    report: Arc<Report>,
+}
+
+impl Rig {
+    fn new(raw: bool) -> Self {
+        let (stream, report) = (stream(), Arc::new(Report::default()));
+        let publisher = Arc::new(stream.publish().expect("free"));
+        let settings = AudioSettings { channels: 2, bitrate_bps: 128_000, raw };
+        let now = MonoTime::from_millis(1_000_000);
+        let line = AudioLine::new("camera", settings, publisher, Arc::clone(&report)).expect("an encoder");
+        let reader = reader(&stream);
+        Self { line, now, stream, reader, report }
+    }
+
+    fn pass(&mut self, span: Duration) {
+        let end = self.now + span;
+        while let Some(deadline) = self.line.deadline()
+            && deadline <= end
+        {
+            self.now = self.now.max(deadline);
+            self.line.poll(self.now);
+        }
+        self.now = end;
+    }
+
+    fn blocks(&mut self, count: u32) {
+        for _ in 0..count {
+            let samples = Arc::from(vec![1_000_i16; 960]);
+            let block = PcmBlock { captured: self.now, rate_hz: 48_000, channels: 2, samples };
+            self.pass(Duration::from_millis(10)); // a block is there when its last sample is
+            self.line.handle(Mail::Pcm(block), self.now);
+        }
+    }
+
+    fn unit(&mut self, track: &Arc<Track>) {
+        let dts = self.now.ticks(track.timescale);
+        let unit = AccessUnit { dts, pts: dts, duration: 1_024, keyframe: true, data: Bytes::from_static(b"theirs") };
+        self.line.handle(Mail::Unit { track: Arc::clone(track), unit }, self.now);
+    }
+}
+
+fn theirs() -> Arc<Track> {
+    Arc::new(Track {
+        id: TrackId::Aac,
+        timescale: Timescale::new(48_000).expect("not zero"),
+        language: None,
+        bitrate_bps: 0,
+        codec: Codec::Aac(AacParams { config: Bytes::from_static(&[0x11, 0x90]), rate_hz: 48_000, channels: 2 }),
+    })
+}
+
+#[test]
+fn samples_become_frames_at_their_time() {
+    let mut rig = Rig::new(true);
+    let start = rig.now.ticks(Timescale::new(48_000).expect("not zero"));
+    rig.blocks(200);
+    let units = drain(&mut rig.reader);
+    assert_seamless(&units);
+    // Two seconds, less what waits for a whole frame and in the resampler.
+    assert!((88..=94).contains(&units.len()), "{}", units.len());
+    let first = units[0].1.dts - start;
+    assert!((-2_200..=0).contains(&first), "the encoder's delay is subtracted: {first}");
+    assert_eq!(state(&rig.stream, Kind::Audio), SourceState::Live);
+}
+
+#[test]
+fn a_microphone_that_goes_away_leaves_silence_and_comes_back_in_step() {
+    let mut rig = Rig::new(true);
+    rig.blocks(100);
+    rig.line.handle(Mail::Away("unplugged".into()), rig.now);
+    rig.pass(Duration::from_secs(5));
+    assert_eq!(state(&rig.stream, Kind::Audio), SourceState::NoSignal { cause: "unplugged".into() });
+    rig.blocks(100);
+    let units = drain(&mut rig.reader);
+    assert_seamless(&units);
+    assert!((318..=330).contains(&units.len()), "seven seconds: {}", units.len());
+    let end = units.last().map(|(_, unit)| unit.dts + 1_024).expect("units");
+    let now = rig.now.ticks(Timescale::new(48_000).expect("not zero"));
+    assert!((0..9_600).contains(&(now - end)), "within 200 ms of now: {}", now - end);
+}
+
+#[test]
+fn without_a_microphone_there_is_silence_from_the_start() {
+    let mut rig = Rig::new(true);
+    rig.line.handle(Mail::Away("not there".into()), rig.now);
+    rig.pass(Duration::from_secs(3));
+    let units = drain(&mut rig.reader);
+    assert_seamless(&units);
+    assert!(units.len() > 110, "{}", units.len());
+}
+
+#[test]
+fn encoded_sound_goes_straight_through_and_silence_bridges_its_absence() {
+    let mut rig = Rig::new(false);
+    let theirs = theirs();
+    for _ in 0..47 {
+        rig.unit(&theirs);
+        rig.pass(Duration::from_nanos(21_333_333));
+    }
+    rig.pass(Duration::from_secs(2));
+    for _ in 0..10 {
+        rig.unit(&theirs);
+        rig.pass(Duration::from_nanos(21_333_333));
+    }
+    let units = drain(&mut rig.reader);
+    let silence = aac::silent_frame(2).expect("stereo");
+    let silent = units.iter().filter(|(_, unit)| unit.data == silence).count();
+    assert!((70..=100).contains(&silent), "{silent}");
+    assert_eq!(rig.report.counts().silence_units, silent as u64);
+    for pair in units.windows(2) {
+        let gap = pair[1].1.dts - pair[0].1.dts - 1_024;
+        assert!((-512..=1_024).contains(&gap), "{gap}");
+    }
+}
+
+#[test]
+fn a_source_without_sound_makes_no_track() {
+    let mut rig = Rig::new(false);
+    rig.pass(Duration::from_secs(10));
+    assert!(drain(&mut rig.reader).is_empty());
+}

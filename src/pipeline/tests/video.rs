@@ -1,0 +1,269 @@
+//! Pictures: paced, repeated, replaced by the slate, straight through.
+
+use super::{assert_seamless, drain, reader, state, stream};
+use crate::config::{EncodeConfig, EncoderChoice, Size};
+use crate::encode::{EncodeError, EncodedPicture, Profile, Timing, VideoEncoder, VideoSettings};
+use crate::media::{AccessUnit, Codec, H264Params, PixelFormat, RawFrame, Track, TrackId};
+use crate::pipeline::Line;
+use crate::pipeline::Report;
+use crate::pipeline::inbox::Mail;
+use crate::pipeline::video::{LineSettings, VideoLine};
+use crate::stream::{Kind, Reader, SourceState, Stream};
+use crate::time::{FrameRate, MonoTime, Timescale};
+use bytes::Bytes;
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+const FRAME: i64 = 3_000;
+
+fn track(width: u32, height: u32, name: &'static [u8]) -> Arc<Track> {
+    Arc::new(Track {
+        id: TrackId::Video(0),
+        timescale: Timescale::VIDEO,
+        language: None,
+        bitrate_bps: 0,
+        codec: Codec::H264(H264Params {
+            sps: Bytes::from_static(name),
+            pps: Bytes::from_static(b"pps"),
+            width,
+            height,
+            frame_rate: FrameRate::new(30, 1),
+        }),
+    })
+}
+
+/// What the simulated encoder tells the test.
+#[derive(Default)]
+struct Seen {
+    opened: AtomicUsize,
+    fails: AtomicBool,
+    /// Brightness of the first pixel of each picture: tells frames from the slate.
+    luma: Mutex<Vec<u8>>,
+}
+
+struct SimulatedEncoder {
+    track: Arc<Track>,
+    seen: Arc<Seen>,
+    out: VecDeque<AccessUnit>,
+    first: bool,
+}
+
+impl VideoEncoder for SimulatedEncoder {
+    fn name(&self) -> &str {
+        "simulated"
+    }
+
+    fn submit(&mut self, picture: &RawFrame, timing: Timing, key: bool) -> Result<(), EncodeError> {
+        if self.seen.fails.load(Ordering::Relaxed) {
+            return Err(EncodeError::Failed { encoder: "simulated", reason: "on request".into() });
+        }
+        let luma = picture.plane(0)[0];
+        self.seen.luma.lock().expect("no panic").push(luma);
+        self.out.push_back(AccessUnit {
+            dts: timing.pts,
+            pts: timing.pts,
+            duration: timing.duration,
+            keyframe: key || std::mem::take(&mut self.first),
+            data: Bytes::copy_from_slice(&[luma]),
+        });
+        Ok(())
+    }
+
+    fn receive(&mut self, _: Duration) -> Result<Option<EncodedPicture>, EncodeError> {
+        Ok(self.out.pop_front().map(|unit| EncodedPicture { track: Arc::clone(&self.track), unit }))
+    }
+
+    fn set_bitrate(&mut self, _: u32) -> Result<(), EncodeError> {
+        Ok(())
+    }
+}
+
+struct Rig {
+    line: VideoLine,
+    now: MonoTime,
+    seen: Arc<Seen>,
+    stream: Arc<Stream>,
+    reader: Reader,
+    report: Arc<Report>,
+}
+
+impl Rig {
+    fn new() -> Self {
+        let (stream, seen, report) = (stream(), Arc::new(Seen::default()), Arc::new(Report::default()));
+        let now = MonoTime::from_millis(1_000_000);
+        let publisher = Arc::new(stream.publish().expect("free"));
+        let open = {
+            let seen = Arc::clone(&seen);
+            Box::new(move |settings: &VideoSettings| {
+                seen.opened.fetch_add(1, Ordering::Relaxed);
+                let track = track(settings.width, settings.height, b"ours");
+                let out = VecDeque::new();
+                Ok(Box::new(SimulatedEncoder { track, seen: Arc::clone(&seen), out, first: true })
+                    as Box<dyn VideoEncoder>)
+            })
+        };
+        let settings = LineSettings {
+            encode: EncodeConfig {
+                video_bitrate_bps: 1_000_000,
+                audio_bitrate_bps: 128_000,
+                gop_ms: 1_000,
+                encoder: EncoderChoice::Auto,
+                profile: Profile::Main,
+            },
+            size: Size { width: 64, height: 48 },
+            frame_rate: FrameRate::new(30, 1),
+        };
+        let line = VideoLine::new("camera", settings, publisher, open, Arc::clone(&report));
+        let reader = reader(&stream);
+        Self { line, now, seen, stream, reader, report }
+    }
+
+    /// Lets time pass, polling at every deadline, as the thread does.
+    fn pass(&mut self, span: Duration) {
+        let end = self.now + span;
+        while let Some(deadline) = self.line.deadline()
+            && deadline <= end
+        {
+            self.now = self.now.max(deadline);
+            self.line.poll(self.now);
+        }
+        self.now = end;
+    }
+
+    fn frame(&mut self, size: (u32, u32), luma: u8) {
+        let mut bytes = vec![128; RawFrame::packed_len(size.0, size.1, PixelFormat::I420).expect("a fixed size")];
+        bytes[0] = luma;
+        let frame = RawFrame::packed(self.now, size, PixelFormat::I420, Arc::new(bytes)).expect("it fits");
+        self.line.handle(Mail::Frame(frame), self.now);
+    }
+
+    fn frames(&mut self, count: u32, size: (u32, u32), luma: u8) {
+        for _ in 0..count {
+            self.frame(size, luma);
+            self.pass(Duration::from_nanos(33_333_333));
+        }
+    }
+
+    fn unit(&mut self, track: &Arc<Track>, keyframe: bool) {
+        let dts = self.now.ticks(Timescale::VIDEO);
+        let unit = AccessUnit { dts, pts: dts, duration: FRAME as u32, keyframe, data: Bytes::from_static(b"u") };
+        self.line.handle(Mail::Unit { track: Arc::clone(track), unit }, self.now);
+    }
+
+    fn state(&self) -> SourceState {
+        state(&self.stream, Kind::Video)
+    }
+}
+
+#[test]
+fn a_steady_camera_comes_out_frame_by_frame() {
+    let mut rig = Rig::new();
+    rig.frames(30, (64, 48), 200);
+    let units = drain(&mut rig.reader);
+    assert_eq!(units.len(), 30);
+    assert_seamless(&units);
+    assert!(units.iter().all(|(_, unit)| unit.data == Bytes::from_static(&[200])));
+    assert_eq!(rig.state(), SourceState::Live);
+}
+
+#[test]
+fn a_camera_that_is_not_there_gives_a_slate_with_the_cause() {
+    let mut rig = Rig::new();
+    rig.line.handle(Mail::Away("/dev/video0 is not there".into()), rig.now);
+    rig.pass(Duration::from_secs(3));
+    let units = drain(&mut rig.reader);
+    assert!(units.len() > 50, "{}", units.len());
+    assert_seamless(&units);
+    assert_eq!(rig.state(), SourceState::NoSignal { cause: "/dev/video0 is not there".into() });
+}
+
+#[test]
+fn unplugged_and_plugged_in_again_is_one_unbroken_track() {
+    let mut rig = Rig::new();
+    rig.frames(30, (64, 48), 200);
+    rig.line.handle(Mail::Away("unplugged".into()), rig.now);
+    rig.pass(Duration::from_secs(10));
+    rig.line.handle(Mail::Here(None), rig.now);
+    rig.frames(30, (64, 48), 210);
+    let units = drain(&mut rig.reader);
+    assert_seamless(&units);
+    assert!((355..=365).contains(&units.len()), "{}", units.len());
+    assert!(units.iter().all(|(track, _)| track == &units[0].0));
+    assert_eq!(units.last().expect("units").1.data, Bytes::from_static(&[210]));
+    assert_eq!(rig.seen.opened.load(Ordering::Relaxed), 1);
+    assert_eq!(rig.state(), SourceState::Live);
+    let slates = rig.seen.luma.lock().expect("no panic").iter().filter(|luma| **luma < 100).count();
+    assert!((295..=305).contains(&slates), "{slates}");
+}
+
+#[test]
+fn another_size_is_another_track_without_a_hole() {
+    let mut rig = Rig::new();
+    rig.frames(10, (64, 48), 200);
+    rig.frames(10, (128, 96), 200);
+    let units = drain(&mut rig.reader);
+    assert_eq!(units.len(), 20);
+    assert_seamless(&units);
+    assert_ne!(units[9].0, units[10].0);
+    assert!(units[10].1.keyframe);
+}
+
+#[test]
+fn a_broken_jpeg_repeats_the_last_picture() {
+    let mut rig = Rig::new();
+    rig.frames(5, (64, 48), 200);
+    let broken =
+        RawFrame::packed(rig.now, (64, 48), PixelFormat::Mjpeg, Arc::new(vec![0xff, 0xd8, 0xff])).expect("one");
+    rig.line.handle(Mail::Frame(broken), rig.now);
+    rig.pass(Duration::from_millis(34));
+    let units = drain(&mut rig.reader);
+    assert_eq!(units.len(), 6);
+    assert_eq!(units[5].1.data, Bytes::from_static(&[200]));
+    assert_eq!(rig.report.counts().bad_pictures, 1);
+}
+
+#[test]
+fn an_encoder_that_fails_is_opened_again_after_a_second() {
+    let mut rig = Rig::new();
+    rig.frames(10, (64, 48), 200);
+    rig.seen.fails.store(true, Ordering::Relaxed);
+    rig.frames(10, (64, 48), 200);
+    rig.seen.fails.store(false, Ordering::Relaxed);
+    rig.frames(60, (64, 48), 200);
+    assert!(rig.seen.opened.load(Ordering::Relaxed) <= 3);
+    assert!(drain(&mut rig.reader).len() > 40);
+}
+
+#[test]
+fn encoded_pictures_go_straight_through_and_a_slate_bridges_their_absence() {
+    let mut rig = Rig::new();
+    let theirs = track(64, 48, b"theirs");
+    for n in 0..30 {
+        rig.unit(&theirs, n == 0);
+        rig.pass(Duration::from_nanos(33_333_333));
+    }
+    rig.pass(Duration::from_secs(4));
+    let bridged = drain(&mut rig.reader);
+    assert!(bridged[..30].iter().all(|(track, _)| *track == theirs));
+    assert!(bridged[30..].iter().all(|(track, _)| *track != theirs));
+    assert!(bridged.len() > 100, "{}", bridged.len());
+    assert_eq!(rig.state(), SourceState::NoSignal { cause: "no pictures come from the source".into() });
+
+    rig.unit(&theirs, false); // nothing can be decoded from here
+    rig.pass(Duration::from_millis(34));
+    rig.unit(&theirs, true);
+    rig.pass(Duration::from_millis(34));
+    rig.unit(&theirs, false);
+    let mut units = bridged;
+    units.extend(drain(&mut rig.reader));
+    let back = units.iter().rposition(|(track, _)| *track != theirs).expect("a slate") + 1;
+    assert_eq!(units.len() - back, 2);
+    assert!(units[back].1.keyframe);
+    assert_eq!(rig.state(), SourceState::Live);
+    for pair in units.windows(2) {
+        let gap = pair[1].1.dts - pair[0].1.dts - i64::from(pair[0].1.duration);
+        assert!((0..=2 * FRAME).contains(&gap), "{gap}");
+    }
+}

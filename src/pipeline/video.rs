@@ -1,0 +1,372 @@
+//! One stream's picture: raw frames paced and encoded, or encoded pictures straight through, and the
+//! slate where either is missing.
+//!
+//! [`VideoLine`] is handed mail and the time; it owns no thread, no device and no clock.
+
+use super::Line;
+use super::inbox::Mail;
+use super::report::Report;
+use crate::capture::slate;
+use crate::config::{EncodeConfig, Size};
+use crate::decode::MjpegDecoder;
+use crate::encode::pacer::{self, FramePacer, Slot, Slots};
+use crate::encode::{EncodeError, VideoEncoder, VideoSettings};
+use crate::media::{AccessUnit, Codec, PixelFormat, RawFrame, Track};
+use crate::stream::{Kind, Publisher, SourceState};
+use crate::time::{FrameRate, MonoTime, Timescale, rescale};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A source that delivers encoded pictures may be this late before the slate stands in: the same
+/// second that the pacer gives raw frames.
+const UNITS_LATE: Duration = Duration::from_secs(1);
+/// How soon an encoder that failed is opened again.
+const REOPEN_AFTER: Duration = Duration::from_secs(1);
+/// When neither the configuration nor the source says a rate.
+const DEFAULT_RATE: FrameRate = match FrameRate::new(30, 1) {
+    Some(rate) => rate,
+    None => unreachable!(),
+};
+
+/// What the line is set up with.
+#[derive(Debug, Clone)]
+pub struct LineSettings {
+    pub encode: EncodeConfig,
+    /// Size of the slate until the source has shown its own.
+    pub size: Size,
+    /// `None`: the source's own rate.
+    pub frame_rate: Option<FrameRate>,
+}
+
+/// Opens an encoder for the settings: `encode::open_video`, or a simulated one.
+pub type OpenEncoder = Box<dyn FnMut(&VideoSettings) -> Result<Box<dyn VideoEncoder>, EncodeError> + Send>;
+
+/// Encoded pictures straight through.
+struct Relay {
+    track: Arc<Track>,
+    /// When the source is overdue and the slate stands in.
+    overdue: MonoTime,
+    /// Nothing can be decoded before the next key frame.
+    needs_key_frame: bool,
+}
+
+/// See the module.
+pub struct VideoLine {
+    stream: String,
+    settings: LineSettings,
+    publisher: Arc<Publisher>,
+    open_encoder: OpenEncoder,
+    report: Arc<Report>,
+    pacer: FramePacer,
+    /// What pacers before this one counted.
+    past: pacer::Counts,
+    rate: FrameRate,
+    size: Size,
+    encoder: Option<Box<dyn VideoEncoder>>,
+    reopen_at: MonoTime,
+    bitrate_bps: u32,
+    mjpeg: MjpegDecoder,
+    /// The newest good picture of the source.
+    picture: Option<RawFrame>,
+    slate: Option<RawFrame>,
+    relay: Option<Relay>,
+    /// Why the source is away, in words for people.
+    cause: Option<String>,
+    /// End of what was published, ticks; nothing is published before it.
+    end: i64,
+    ended: bool,
+}
+
+impl VideoLine {
+    pub fn new(
+        stream: &str,
+        settings: LineSettings,
+        publisher: Arc<Publisher>,
+        open_encoder: OpenEncoder,
+        report: Arc<Report>,
+    ) -> Self {
+        let rate = settings.frame_rate.unwrap_or(DEFAULT_RATE);
+        Self {
+            stream: stream.to_owned(),
+            publisher,
+            open_encoder,
+            report,
+            pacer: FramePacer::new(rate),
+            past: pacer::Counts::default(),
+            rate,
+            size: settings.size,
+            encoder: None,
+            reopen_at: MonoTime::ZERO,
+            bitrate_bps: settings.encode.video_bitrate_bps,
+            mjpeg: MjpegDecoder::default(),
+            picture: None,
+            slate: None,
+            relay: None,
+            cause: None,
+            end: i64::MIN,
+            ended: false,
+            settings,
+        }
+    }
+}
+
+impl Line for VideoLine {
+    fn deadline(&self) -> Option<MonoTime> {
+        match &self.relay {
+            _ if self.ended => None,
+            Some(relay) => Some(relay.overdue),
+            None => Some(self.pacer.deadline()),
+        }
+    }
+
+    fn handle(&mut self, mail: Mail, now: MonoTime) {
+        match mail {
+            Mail::Frame(frame) => self.frame(frame, now),
+            Mail::Unit { track, unit } => self.relay(track, unit, now),
+            Mail::Pcm(_) => {}
+            Mail::Here(rate) => {
+                if let Some(rate) = self.settings.frame_rate.or(rate) {
+                    self.set_rate(rate);
+                }
+            }
+            Mail::Away(cause) => {
+                self.publisher.set_state(Kind::Video, SourceState::NoSignal { cause: cause.clone() });
+                self.cause = Some(cause);
+                self.slate = None;
+                if self.relay.is_none() {
+                    self.pacer.source_lost(now);
+                }
+            }
+            Mail::Lost => {
+                if let Some(relay) = &mut self.relay {
+                    relay.needs_key_frame = true;
+                }
+            }
+            Mail::End => {
+                self.ended = true;
+                self.publisher.set_state(Kind::Video, SourceState::Ended);
+            }
+        }
+    }
+
+    /// Shows what is due without a new picture: the last one again, or the slate.
+    fn poll(&mut self, now: MonoTime) {
+        if self.ended {
+            return;
+        }
+        if let Some(relay) = &self.relay {
+            if now < relay.overdue {
+                return;
+            }
+            self.leave_relay();
+        }
+        let slots = self.pacer.poll(now);
+        self.fill(slots, None, now);
+    }
+
+    fn overran(&self, total: u64) {
+        self.report.video_overruns.set(total);
+    }
+}
+
+impl VideoLine {
+    fn frame(&mut self, frame: RawFrame, now: MonoTime) {
+        if self.ended {
+            return;
+        }
+        self.relay = None;
+        self.set_size(Size { width: frame.width() & !1, height: frame.height() & !1 });
+        let slots = self.pacer.push(frame.captured(), now);
+        self.fill(slots, Some(frame), now);
+    }
+
+    /// Publishes a picture for every slot: what was missing before the new one first, then the new one.
+    fn fill(&mut self, slots: Slots, mut new: Option<RawFrame>, now: MonoTime) {
+        for slot in slots {
+            if slot.kind == pacer::Kind::New
+                && let Some(frame) = new.take()
+            {
+                self.take_picture(frame);
+            }
+            self.show(slot, now);
+        }
+        let counts = self.pacer.counts();
+        self.report.repeated_frames.set(self.past.repeated + counts.repeated);
+        self.report.dropped_frames.set(self.past.dropped + counts.dropped);
+    }
+
+    /// Keeps a picture to show; a JPEG that can't be decoded is counted, and the last good one stays.
+    fn take_picture(&mut self, frame: RawFrame) {
+        let picture = match frame.format() {
+            PixelFormat::Mjpeg => self.mjpeg.decode(&frame),
+            _ => Ok(frame),
+        };
+        match picture {
+            Ok(picture) => {
+                self.picture = Some(picture);
+                self.live();
+            }
+            Err(error) => {
+                log::debug!("{}: {error}", self.stream);
+                self.report.bad_pictures.add(1);
+            }
+        }
+    }
+
+    fn live(&mut self) {
+        self.cause = None;
+        self.slate = None;
+        self.publisher.set_state(Kind::Video, SourceState::Live);
+    }
+
+    /// Encodes and publishes what belongs into `slot`.
+    fn show(&mut self, slot: Slot, now: MonoTime) {
+        let picture = match (&self.picture, slot.kind) {
+            (Some(picture), pacer::Kind::New | pacer::Kind::Repeat) => picture.clone(),
+            _ => self.slate(),
+        };
+        if let Err(error) = self.encode(&picture, slot, now) {
+            log::error!("{}: {error}; opening the encoder again", self.stream);
+            self.encoder = None;
+            self.reopen_at = now + REOPEN_AFTER;
+        }
+    }
+
+    fn slate(&mut self) -> RawFrame {
+        let Size { width, height } = self.size;
+        match &self.slate {
+            Some(slate) if (slate.width(), slate.height()) == (width, height) => slate.clone(),
+            _ => {
+                let cause = self.cause.as_deref().unwrap_or("no pictures come from the source");
+                if self.cause.is_none() {
+                    self.publisher.set_state(Kind::Video, SourceState::NoSignal { cause: cause.to_owned() });
+                }
+                let picture = slate(self.size, &self.stream, cause);
+                self.slate = Some(picture.clone());
+                picture
+            }
+        }
+    }
+
+    fn encode(&mut self, picture: &RawFrame, slot: Slot, now: MonoTime) -> Result<(), EncodeError> {
+        let Some(mut encoder) = self.encoder.take().map_or_else(|| self.open(now), |open| Ok(Some(open)))? else {
+            return Ok(());
+        };
+        let wanted_bps = self.publisher.bitrate_target().unwrap_or(self.settings.encode.video_bitrate_bps);
+        if wanted_bps != self.bitrate_bps {
+            self.bitrate_bps = wanted_bps;
+            encoder.set_bitrate(wanted_bps)?;
+        }
+        let key = self.publisher.take_key_frame_request();
+        encoder.submit(picture, slot.timing, key)?;
+        // An encoder on the SoC takes a part of a frame's time; one that drops a picture says nothing.
+        let mut patience = Duration::from_nanos(self.rate.period_nanos().unsigned_abs());
+        while let Some(encoded) = encoder.receive(patience)? {
+            patience = Duration::ZERO;
+            self.publish(&encoded.track, encoded.unit);
+        }
+        self.encoder = Some(encoder);
+        Ok(())
+    }
+
+    fn open(&mut self, now: MonoTime) -> Result<Option<Box<dyn VideoEncoder>>, EncodeError> {
+        if now < self.reopen_at {
+            return Ok(None);
+        }
+        let encode = &self.settings.encode;
+        let gop = u64::from(encode.gop_ms) * u64::from(self.rate.num()) / (1_000 * u64::from(self.rate.den()));
+        let settings = VideoSettings {
+            width: self.size.width,
+            height: self.size.height,
+            frame_rate: self.rate,
+            bitrate_bps: self.bitrate_bps,
+            gop_frames: u32::try_from(gop).unwrap_or(u32::MAX).max(1),
+            profile: encode.profile,
+        };
+        let encoder = (self.open_encoder)(&settings)?;
+        log::info!(
+            "{}: {} encodes {}x{} at {} fps, {} kbit/s",
+            self.stream,
+            encoder.name(),
+            settings.width,
+            settings.height,
+            settings.frame_rate,
+            settings.bitrate_bps / 1_000
+        );
+        self.report.set_encoder(encoder.name());
+        Ok(Some(encoder))
+    }
+
+    fn publish(&mut self, track: &Arc<Track>, unit: AccessUnit) {
+        self.end = self.end.max(unit.dts.saturating_add(i64::from(unit.duration)));
+        self.publisher.push(track, unit);
+    }
+
+    fn set_size(&mut self, size: Size) {
+        if size != self.size {
+            if self.encoder.take().is_some() {
+                log::info!("{}: the picture is {}x{} now", self.stream, size.width, size.height);
+            }
+            self.size = size;
+            self.picture = None;
+        }
+    }
+
+    fn set_rate(&mut self, rate: FrameRate) {
+        if rate != self.rate {
+            self.rate = rate;
+            self.encoder = None;
+            if let Some(start) = self.pacer.next_start() {
+                self.resume_pacer(start);
+            } else {
+                self.pacer = FramePacer::new(rate);
+            }
+        }
+    }
+
+    /// Encoded pictures straight through.
+    fn relay(&mut self, track: Arc<Track>, mut unit: AccessUnit, now: MonoTime) {
+        let after_a_slate = self.relay.is_none();
+        let needs_key_frame = self.relay.as_ref().is_none_or(|relay| relay.needs_key_frame);
+        let length = i64::from(unit.duration);
+        let overlap = self.end.saturating_sub(unit.dts);
+        if self.ended || (needs_key_frame && !unit.keyframe) || (after_a_slate && overlap > length) {
+            self.report.dropped_units.add(1);
+            return;
+        }
+        if after_a_slate {
+            self.encoder = None;
+            if let Codec::H264(params) = &track.codec {
+                self.size = Size { width: params.width, height: params.height };
+                self.rate = params.frame_rate.unwrap_or(self.rate);
+            }
+            // The slate ran at most a frame into this picture's time: shorten the picture by that.
+            if overlap > 0 {
+                unit.dts = self.end;
+                unit.pts = unit.pts.max(unit.dts);
+                unit.duration = u32::try_from(length - overlap).unwrap_or(0).max(1);
+            }
+        }
+        let late = UNITS_LATE.max(Duration::from_nanos(
+            rescale(length, track.timescale, Timescale::NANOS).saturating_mul(2).unsigned_abs(),
+        ));
+        self.live();
+        self.publish(&track, unit);
+        self.relay = Some(Relay { track, overdue: now + late, needs_key_frame: false });
+    }
+
+    /// The source of encoded pictures is overdue: the slate goes on where it stopped.
+    fn leave_relay(&mut self) {
+        let Some(relay) = self.relay.take() else { return };
+        self.resume_pacer(MonoTime::from_ticks(self.end, relay.track.timescale));
+        self.picture = None;
+    }
+
+    /// Goes on from `start` with a new grid; what the old one counted is kept.
+    fn resume_pacer(&mut self, start: MonoTime) {
+        let counts = self.pacer.counts();
+        self.past.repeated += counts.repeated;
+        self.past.dropped += counts.dropped;
+        self.pacer = FramePacer::resuming(self.rate, start);
+    }
+}
