@@ -98,11 +98,6 @@ impl ArrivalClock {
         MonoTime::from_nanos(source.saturating_add(self.offset.unwrap_or_default()))
     }
 
-    /// Whether anything arrived since the start or the last [`ArrivalClock::reset`].
-    pub(super) fn is_locked(&self) -> bool {
-        self.offset.is_some()
-    }
-
     /// The source's time jumped: what arrives next counts as just in time.
     pub(super) fn reset(&mut self) {
         *self = Self::new(self.deadband);

@@ -9,9 +9,9 @@ use super::arrival::ArrivalClock;
 use super::held::Held;
 use crate::capture::Captured;
 use crate::codec::nal::{self, H264Unit, NalType};
-use crate::codec::sps;
+use crate::codec::sps::ParameterSets;
 use crate::container::annexb_stream::{AnnexBSplitter, MAX_UNIT_BYTES};
-use crate::media::{AccessUnit, Codec, Track, TrackId};
+use crate::media::{AccessUnit, Codec, H264Params, Track, TrackId};
 use crate::time::{FrameRate, MonoTime, Timescale};
 use bytes::Bytes;
 use std::sync::Arc;
@@ -32,8 +32,7 @@ pub(super) struct H264 {
     configured_rate: Option<FrameRate>,
     splitter: AnnexBSplitter,
     chunk: Box<[u8]>,
-    sps: Option<Bytes>,
-    pps: Option<Bytes>,
+    parameter_sets: ParameterSets,
     /// Once a decoder can start.
     started: Option<Started>,
     bytes_without_picture: usize,
@@ -55,8 +54,7 @@ impl H264 {
             configured_rate,
             splitter: AnnexBSplitter::new(),
             chunk: vec![0; CHUNK].into(),
-            sps: None,
-            pps: None,
+            parameter_sets: ParameterSets::default(),
             started: None,
             bytes_without_picture: 0,
             pictures_without_start: 0,
@@ -64,10 +62,9 @@ impl H264 {
     }
 
     fn unit(&mut self, unit: H264Unit, now: MonoTime, held: &mut Held) -> Result<(), String> {
-        if unit.sps.is_some() || unit.pps.is_some() {
-            self.sps = unit.sps.or(self.sps.take());
-            self.pps = unit.pps.or(self.pps.take());
-            self.set_parameters()?;
+        let changed = self.parameter_sets.update(&unit);
+        if let Some(params) = changed.map_err(|error| format!("writes H.264 that can't be used: {error}"))? {
+            self.set_parameters(params);
         }
         if unit.data.is_empty() {
             return Ok(());
@@ -93,13 +90,9 @@ impl H264 {
         Ok(())
     }
 
-    /// The parameter sets may have changed.
-    fn set_parameters(&mut self) -> Result<(), String> {
-        let (Some(sps), Some(pps)) = (self.sps.clone(), self.pps.clone()) else { return Ok(()) };
-        let mut params =
-            sps::h264_params(sps, pps).map_err(|error| format!("writes H.264 that can't be used: {error}"))?;
+    fn set_parameters(&mut self, params: H264Params) {
         let frame_rate = params.frame_rate.or(self.configured_rate).unwrap_or(DEFAULT_RATE);
-        params.frame_rate = Some(frame_rate);
+        let params = H264Params { frame_rate: Some(frame_rate), ..params };
         let track = Track {
             id: TrackId::Video(0),
             timescale: Timescale::VIDEO,
@@ -128,7 +121,6 @@ impl H264 {
                 });
             }
         }
-        Ok(())
     }
 }
 

@@ -2,7 +2,7 @@
 //! microphone. `rpicam-vid` comes in this way.
 //!
 //! From the left: `child` runs the program; a `Format` turns its bytes into media (`raw`, `pcm`,
-//! `h264`); `arrival` says when that was; `held` keeps what is not yet due, and while
+//! `h264`, `ts`); `arrival` says when that was; `held` keeps what is not yet due, and while
 //! enough is waiting nothing is read, so the pipe makes a program that runs ahead wait.
 //!
 //! Not here: restarting (the pipeline opens the source again, with back-off), bitstreams and
@@ -19,8 +19,9 @@ mod held;
 mod lines;
 mod pcm;
 mod raw;
+mod ts;
 
-use super::{Capture, CaptureError, Captured, Source};
+use super::{Capture, CaptureError, Captured, Kinds, Source};
 use crate::config::{AudioCommandFormat, VideoCommandFormat};
 use crate::media::PixelFormat;
 use crate::time::{FrameRate, MonoTime};
@@ -85,7 +86,7 @@ impl Source for CommandVideo {
             }
             VideoCommandFormat::Y4m => start(&self.command, raw::Y4m::new()),
             VideoCommandFormat::H264 { frame_rate } => start(&self.command, h264::H264::new(frame_rate)),
-            VideoCommandFormat::MpegTs => Err(not_yet(&self.command)),
+            VideoCommandFormat::MpegTs => start(&self.command, ts::Ts::new(Kinds::Video)),
         }
     }
 
@@ -118,7 +119,7 @@ impl Source for CommandAudio {
                 })?;
                 start(&self.command, pcm)
             }
-            AudioCommandFormat::MpegTs => Err(not_yet(&self.command)),
+            AudioCommandFormat::MpegTs => start(&self.command, ts::Ts::new(Kinds::Audio)),
         }
     }
 
@@ -141,20 +142,11 @@ impl CommandTs {
 
 impl Source for CommandTs {
     fn open(&mut self) -> Result<Box<dyn Capture>, CaptureError> {
-        Err(not_yet(&self.command))
+        start(&self.command, ts::Ts::new(Kinds::Both))
     }
 
     fn name(&self) -> String {
         program_name(&self.command)
-    }
-}
-
-/// MPEG-TS is still to come.
-fn not_yet(command: &[String]) -> CaptureError {
-    CaptureError::Unsupported {
-        device: program_name(command),
-        wanted: "mpegts".into(),
-        offered: "the other formats".into(),
     }
 }
 

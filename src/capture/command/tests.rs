@@ -214,6 +214,7 @@ fn garbage_is_named() {
     for (format, words) in [
         (VideoCommandFormat::Y4m, "yes: wrote bad Y4M: not YUV4MPEG2"),
         (VideoCommandFormat::H264 { frame_rate: None }, "yes: wrote no H.264 picture in 16 MiB"),
+        (VideoCommandFormat::MpegTs, "yes: wrote no MPEG-TS with H.264 in 8 MiB"),
     ] {
         let (all, error) = drain(&mut *CommandVideo::new(vec!["yes".into()], format).open().expect("starts"));
         assert!(all.is_empty());
@@ -269,6 +270,57 @@ fn h264_whose_order_is_unknown_is_refused() {
     let format = VideoCommandFormat::H264 { frame_rate: None };
     let (_, error) = drain(&mut *CommandVideo::new(command, format).open().expect("starts"));
     assert!(error.to_string().contains("B-frames"), "{error}");
+}
+
+const TS: &str = "-f lavfi -i testsrc=size=128x96:rate=50:duration=0.6 -f lavfi -i sine=sample_rate=48000:duration=0.6 \
+                  -c:v libx264 -pix_fmt yuv420p -bf 2 -b_strategy 0 -g 10 -c:a aac -f mpegts -";
+
+#[test]
+fn mpegts_keeps_picture_and_sound_in_step() {
+    let start = MonoTime::now();
+    let (all, error) = drain(&mut *CommandTs::new(ffmpeg(TS)).open().expect("starts"));
+    assert!(matches!(error, CaptureError::Exited { .. }), "{error}");
+    assert!(MonoTime::now().nanos_since(start) > 500_000_000, "in real time");
+    let (video, audio): (Vec<_>, Vec<_>) = units(all).into_iter().partition(|(track, _)| track.id.is_video());
+    assert_eq!(video.len(), 30);
+    assert!((28..32).contains(&audio.len()), "{}", audio.len());
+    assert!(video[0].1.keyframe);
+    for track in [&video, &audio] {
+        assert!(track.windows(2).all(|pair| pair[1].1.dts > pair[0].1.dts));
+    }
+    assert!(audio.windows(2).all(|pair| pair[1].1.dts == pair[0].1.dts + 1_024), "sound without a gap");
+    let mut shown: Vec<i64> = video.iter().map(|(_, unit)| unit.pts).collect();
+    shown.sort_unstable();
+    assert!(shown.windows(2).all(|pair| pair[1] == pair[0] + 1_800), "{shown:?}");
+    // The encoder's priming of 1024 samples comes before the first picture.
+    let first = |all: &[(Arc<Track>, AccessUnit)]| MonoTime::from_ticks(all[0].1.pts, all[0].0.timescale);
+    let lead = first(&video).nanos_since(first(&audio));
+    assert!((lead - 21_333_333).abs() < 1_000_000, "{lead}");
+}
+
+#[test]
+fn one_kind_of_mpegts_can_be_taken() {
+    let (all, _) = drain(&mut *CommandVideo::new(ffmpeg(TS), VideoCommandFormat::MpegTs).open().expect("starts"));
+    assert!(all.len() == 30 && units(all).iter().all(|(track, _)| track.id.is_video()));
+    let (all, _) = drain(&mut *CommandAudio::new(ffmpeg(TS), AudioCommandFormat::MpegTs).open().expect("starts"));
+    assert!(all.len() >= 28 && units(all).iter().all(|(track, _)| !track.id.is_video()));
+}
+
+#[test]
+fn mpegts_whose_timestamps_jump_back_goes_on() {
+    let vector = format!("{}/tests/vectors/bframes.ts", env!("CARGO_MANIFEST_DIR"));
+    // Behind the first pass, silence long enough to make the jump one of more than a second.
+    let shifted = format!("ffmpeg -v error -nostdin -itsoffset 100 -i {vector} -c copy -copyts -f mpegts -");
+    let (all, _) = drain(&mut *CommandTs::new(shell(&format!("{shifted}; cat {vector}"))).open().expect("starts"));
+    let (video, audio): (Vec<_>, Vec<_>) = units(all).into_iter().partition(|(track, _)| track.id.is_video());
+    assert_eq!(video.len(), 40);
+    for track in [&video, &audio] {
+        assert!(track.windows(2).all(|pair| pair[1].1.dts > pair[0].1.dts));
+        let (first, last) = (&track[0], &track[track.len() - 1]);
+        let took = MonoTime::from_ticks(last.1.dts, last.0.timescale)
+            .nanos_since(MonoTime::from_ticks(first.1.dts, first.0.timescale));
+        assert!(took < 4_000_000_000, "{took} ns");
+    }
 }
 
 #[test]
@@ -338,7 +390,20 @@ proptest! {
         let y4m = [b"YUV4MPEG2 W4 H2 F50:1\nFRAME\n".as_slice(), &bytes].concat();
         chunking_makes_no_difference(raw::Y4m::new, &y4m, &chunks);
         chunking_makes_no_difference(|| h264::H264::new(None), &bytes, &chunks);
+        chunking_makes_no_difference(|| ts::Ts::new(Kinds::Both), &bytes, &chunks);
     }
+}
+
+#[test]
+fn encoded_formats_take_any_chunks() {
+    let vector =
+        |name: &str| std::fs::read(format!("{}/tests/vectors/{name}", env!("CARGO_MANIFEST_DIR"))).expect("a vector");
+    for chunks in [[1, 1, 1], [187, 188, 189], [7, 4_000, 100]] {
+        chunking_makes_no_difference(|| h264::H264::new(None), &vector("slices.h264"), &chunks);
+        chunking_makes_no_difference(|| ts::Ts::new(Kinds::Both), &vector("bframes.ts"), &chunks);
+    }
+    let (all, _) = feed(&mut h264::H264::new(None), &vector("slices.h264"), &[10_000]);
+    assert_eq!(all.len(), 20);
 }
 
 #[test]

@@ -11,8 +11,10 @@ fn vector(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors").join(name)
 }
 
+type Units = Vec<(Arc<Track>, AccessUnit)>;
+
 /// What is played in the given time, or up to the end or an error.
-fn play(source: &mut FileSource, for_ms: i64) -> (Vec<(Arc<Track>, AccessUnit)>, Option<Result<(), CaptureError>>) {
+fn play(source: &mut FileSource, for_ms: i64) -> (Units, Option<Result<(), CaptureError>>) {
     let mut capture = source.open().expect("opens");
     let end = MonoTime::now().plus_nanos(for_ms * 1_000_000);
     let mut units = Vec::new();
