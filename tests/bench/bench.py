@@ -117,7 +117,7 @@ BENCHMARKS = {
     "packaging": packaging,
     "encode": encode,
     "serving": lambda folder, quick: serving.files(PROGRAM, RELEASE, folder, quick, row),
-    "viewers": lambda folder, quick: serving.viewers(PROGRAM, RELEASE, TEST_STREAM, quick, goal),
+    "viewers": lambda folder, quick: serving.viewers(PROGRAM, RELEASE, TEST_STREAM, quick, goal, info),
     "memory": memory,
     "latency": latency,
 }
