@@ -16,6 +16,11 @@ use std::path::PathBuf;
 /// The largest side that the V4L2 encoders of the supported boards take, px; above, they silently clamp.
 const MAX_M2M_SIDE: u32 = 1920;
 
+/// They say they do 25 Mbit/s, and fail at it.
+const MAX_M2M_BITRATE_BPS: u32 = 20_000_000;
+/// The largest picture that OpenH264 encodes, px, either way round.
+const MAX_ENCODED: Size = Size { width: 3840, height: 2160 };
+
 /// The keys of `[streams.NAME.encode]` that only a picture encoded here has a use for.
 const VIDEO_KEYS: [&str; 4] = ["video_bitrate", "gop_ms", "encoder", "profile"];
 
@@ -172,67 +177,77 @@ struct Tables<'a> {
     hls: Option<&'a Section<'a>>,
 }
 
+impl Tables<'_> {
+    /// At `key` where it is given, else at the stream.
+    fn refuse(&self, table: Option<&Section<'_>>, key: &str, why: &str) {
+        match table.and_then(|table| table.fields().find(|field| field.key == key)) {
+            Some(field) => field.refuse(why),
+            None => self.stream.refuse(format!("`{key}` {why}")),
+        }
+    }
+}
+
 /// Settles what depends on each other, and refuses what can't go together.
 fn together(tables: &Tables<'_>, inputs: Inputs, mut encode: EncodeConfig, mut hls: HlsConfig) -> StreamConfig {
-    let refuse = |table: Option<&Section<'_>>, key: &str, why: String| {
-        let field = table.and_then(|table| table.fields().find(|field| field.key == key));
-        match field {
-            Some(field) => field.refuse(why),
-            None => tables.stream.refuse(format!("`{key}` {why}")),
-        }
-    };
-    let segment_ms = hls.segment_ms;
     let frame_ms = frame_rate(&inputs).map_or(0, frame_ms);
     if hls.part_ms == 0 {
         hls.part_ms = HlsConfig::default().part_ms.max(frame_ms);
     }
     if encode.gop_ms == 0 {
-        encode.gop_ms = EncodeConfig::default().gop_ms.min(segment_ms);
+        encode.gop_ms = EncodeConfig::default().gop_ms.min(hls.segment_ms);
     }
-    if hls.part_ms > segment_ms {
-        let part_ms = hls.part_ms;
-        refuse(
-            tables.hls,
-            "part_ms",
-            format!("({part_ms}) is longer than segment_ms ({segment_ms}); it must be at most as long"),
-        );
-    }
-    if hls.part_ms < frame_ms {
-        let part_ms = hls.part_ms;
-        refuse(
-            tables.hls,
-            "part_ms",
-            format!("({part_ms}) is shorter than one frame; at this fps it must be at least {frame_ms}"),
-        );
-    }
-    if encode.gop_ms > segment_ms {
-        let gop_ms = encode.gop_ms;
-        refuse(
-            tables.encode,
-            "gop_ms",
-            format!(
-                "({gop_ms}) is longer than segment_ms ({segment_ms}); each segment starts with a key frame, so it must be at most as long"
-            ),
-        );
-    }
-    if let (EncoderChoice::V4l2M2m, Some(size)) = (encode.encoder, size(&inputs))
-        && size.width.max(size.height) > MAX_M2M_SIDE
-    {
-        refuse(
-            tables.encode,
-            "encoder",
-            format!("can't be \"v4l2m2m\" at {size}; use \"auto\" or \"openh264\", or at most {MAX_M2M_SIDE} a side"),
-        );
-    }
-    let (history_s, most_s) = (u64::from(segment_ms) * hls.window as u64 / 1_000, MAX_HISTORY_S);
-    if history_s > most_s {
-        refuse(
-            tables.hls,
-            "window",
-            format!("times segment_ms is {history_s} s; at most {most_s} s are kept in memory"),
-        );
+    check_durations(tables, &encode, &hls, frame_ms);
+    if !straight_through(&inputs) {
+        size(&inputs).inspect(|size| check_size(tables, &encode, *size));
+        check_bitrate(tables, &encode);
     }
     StreamConfig { inputs, encode, hls }
+}
+
+fn check_durations(tables: &Tables<'_>, encode: &EncodeConfig, hls: &HlsConfig, frame_ms: u32) {
+    let (gop_ms, &HlsConfig { part_ms, segment_ms, window }) = (encode.gop_ms, hls);
+    if part_ms > segment_ms {
+        let why = format!("({part_ms}) is longer than segment_ms ({segment_ms}); it must be at most as long");
+        tables.refuse(tables.hls, "part_ms", &why);
+    }
+    if part_ms < frame_ms {
+        let why = format!("({part_ms}) is shorter than one frame; at this fps it must be at least {frame_ms}");
+        tables.refuse(tables.hls, "part_ms", &why);
+    }
+    if gop_ms > segment_ms {
+        let why = format!(
+            "({gop_ms}) is longer than segment_ms ({segment_ms}), but each segment starts with a key frame; \
+             it must be at most as long"
+        );
+        tables.refuse(tables.encode, "gop_ms", &why);
+    }
+    let history_s = u64::from(segment_ms) * window as u64 / 1_000;
+    if history_s > MAX_HISTORY_S {
+        let why = format!("times segment_ms is {history_s} s; at most {MAX_HISTORY_S} s are kept in memory");
+        tables.refuse(tables.hls, "window", &why);
+    }
+}
+
+fn check_size(tables: &Tables<'_>, encode: &EncodeConfig, size: Size) {
+    let Size { width, height } = size;
+    let (long, short) = (width.max(height), width.min(height));
+    if long > MAX_ENCODED.width || short > MAX_ENCODED.height {
+        let key = if tables.stream.fields().any(|field| field.key == "input") { "input" } else { "video" };
+        let why = format!("is {size}, more than any encoder here takes; at most {MAX_ENCODED} is possible");
+        tables.refuse(Some(tables.stream), key, &why);
+    } else if encode.encoder == EncoderChoice::V4l2M2m && long > MAX_M2M_SIDE {
+        let why =
+            format!("can't be \"v4l2m2m\" at {size}; use \"auto\" or \"openh264\", or at most {MAX_M2M_SIDE} a side");
+        tables.refuse(tables.encode, "encoder", &why);
+    }
+}
+
+fn check_bitrate(tables: &Tables<'_>, encode: &EncodeConfig) {
+    if encode.encoder == EncoderChoice::V4l2M2m && encode.video_bitrate_bps > MAX_M2M_BITRATE_BPS {
+        let most = MAX_M2M_BITRATE_BPS / 1_000_000;
+        let why = format!("is more than the encoder \"v4l2m2m\" can do; it must be at most \"{most}M\"");
+        tables.refuse(tables.encode, "video_bitrate", &why);
+    }
 }
 
 fn frame_ms(rate: FrameRate) -> u32 {

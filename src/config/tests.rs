@@ -378,7 +378,7 @@ fn every_bad_line_is_refused_with_what_would_be_right() {
         ),
         (
             "input.source = \"test\"\n[streams.camera.encode]\ngop_ms = 2500",
-            "4: `gop_ms` (2500) is longer than segment_ms (2000); each segment starts with a key frame, so it must be at most as long",
+            "4: `gop_ms` (2500) is longer than segment_ms (2000), but each segment starts with a key frame; it must be at most as long",
         ),
         (
             "input.source = \"test\"\n[streams.camera.encode]\ngop_ms = \"1s\"",
@@ -387,6 +387,14 @@ fn every_bad_line_is_refused_with_what_would_be_right() {
         (
             "input.source = \"test\"\n[streams.camera.encoder]\ngop_ms = 1000",
             "3: unknown key `encoder` in [streams.camera]; did you mean `encode`?",
+        ),
+        (
+            "video = { source = \"test\", size = \"4096x2160\" }",
+            "2: `video` is 4096x2160, more than any encoder here takes; at most 3840x2160 is possible",
+        ),
+        (
+            "input.source = \"test\"\nencode.encoder = \"v4l2m2m\"\nencode.video_bitrate = \"25M\"",
+            "4: `video_bitrate` is more than the encoder \"v4l2m2m\" can do; it must be at most \"20M\"",
         ),
         (
             "video = { source = \"test\", size = \"2560x1440\" }\nencode.encoder = \"v4l2m2m\"",
