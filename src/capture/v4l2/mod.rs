@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 pub(super) mod classify;
-mod errors;
+pub(super) mod errors;
 pub(super) mod format;
 mod h264;
 pub(super) mod io;
@@ -22,7 +22,7 @@ pub(super) mod negotiate;
 mod open;
 mod pool;
 #[cfg(test)]
-mod simulated;
+pub(super) mod simulated;
 mod stream;
 pub(super) mod sys;
 

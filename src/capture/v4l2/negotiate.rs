@@ -157,13 +157,8 @@ impl fmt::Display for Listed<'_> {
                 Some(known) => write!(f, "{separator}{} {}", format::name(known), offer.sizes)?,
                 None => write!(f, "{separator}{} {}", offer.fourcc, offer.sizes)?,
             }
-            match &offer.rates {
-                Rates::Unknown => {}
-                Rates::List(rates) => {
-                    let rates: Vec<String> = rates.iter().map(FrameRate::to_string).collect();
-                    write!(f, " at {}", rates.join(", "))?;
-                }
-                Rates::Range { slowest, fastest } => write!(f, " at {slowest} to {fastest}")?,
+            if offer.rates != Rates::Unknown {
+                write!(f, " at {}", offer.rates)?;
             }
         }
         Ok(())
@@ -177,6 +172,19 @@ impl fmt::Display for Sizes {
             Self::Steps { min, max, .. } => {
                 write!(f, "{}x{} to {}x{}", min.width, min.height, max.width, max.height)
             }
+        }
+    }
+}
+
+impl fmt::Display for Rates {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unknown => Ok(()),
+            Self::List(rates) => {
+                let rates: Vec<String> = rates.iter().map(FrameRate::to_string).collect();
+                write!(f, "{}", rates.join(", "))
+            }
+            Self::Range { slowest, fastest } => write!(f, "{slowest} to {fastest}"),
         }
     }
 }
