@@ -14,8 +14,8 @@ use std::sync::Arc;
 /// The box's clocks, µs.
 #[derive(Debug, Serialize)]
 struct Time {
-    /// The clock of EXT-X-PROGRAM-DATE-TIME: the box's wall clock at its start, going on monotonically.
-    /// Latency is measured by this, so that setting the box's clock doesn't disturb it.
+    /// The clock of EXT-X-PROGRAM-DATE-TIME, which latency is measured by: the wall clock as it was when
+    /// the stream started or the clock was last set, going on monotonically.
     media_us: i64,
     /// The wall clock now, since 1970.
     unix_us: i64,

@@ -29,7 +29,7 @@ pub struct Site {
 }
 
 impl Site {
-    /// `epoch` is the one that EXT-X-PROGRAM-DATE-TIME is stamped with: pages measure latency by it.
+    /// `epoch` is what pages measure latency by while no stream runs; else it is the stream's own.
     pub fn new(streams: Arc<Streams>, epoch: Epoch) -> Self {
         Self { streams, live: RwLock::default(), epoch }
     }
@@ -38,6 +38,13 @@ impl Site {
     pub fn insert(&self, live: Arc<LiveHls>) {
         let name = live.stream().name().to_owned();
         self.live.write().unwrap_or_else(PoisonError::into_inner).insert(name, live);
+    }
+
+    /// What EXT-X-PROGRAM-DATE-TIME is stamped by. Streams start with one epoch, and follow the wall
+    /// clock within a part of each other, so any of them will do.
+    fn epoch(&self) -> Epoch {
+        let live = self.live.read().unwrap_or_else(PoisonError::into_inner);
+        live.values().next().map_or(self.epoch, |live| live.epoch())
     }
 
     fn live(&self, stream: &str) -> Option<Arc<LiveHls>> {
@@ -79,7 +86,7 @@ impl Site {
         match route {
             Route::Home => assets::page(request.headers()),
             Route::Asset(name) => assets::asset(name, request.headers()),
-            Route::Time => shared(api::time(self.epoch)),
+            Route::Time => shared(api::time(self.epoch())),
             Route::Streams => shared(api::streams(&self.streams.list(), |name| self.live(name))),
             Route::Media { stream, path } => match self.live(stream) {
                 Some(live) => {

@@ -87,6 +87,11 @@ impl LiveHls {
         &self.stream
     }
 
+    /// What EXT-X-PROGRAM-DATE-TIME is stamped by, now.
+    pub fn epoch(&self) -> Epoch {
+        self.lock().epoch
+    }
+
     /// Packages the stream until it ends; then the playlists have their end, and are still answered.
     pub async fn run(self: Arc<Self>) {
         let mut reader = self.stream.read(&[TrackId::Video(0), TrackId::Aac], Start::LatestKeyframe);

@@ -27,6 +27,8 @@ export interface SteeringLimits {
   readonly tolerance: number;
   /** Further behind than this: jump instead of hurrying. */
   readonly jump: number;
+  /** The same at the start, when a jump disturbs nobody. */
+  readonly firstJump: number;
 }
 
 export const LIMITS: SteeringLimits = {
@@ -40,6 +42,7 @@ export const LIMITS: SteeringLimits = {
   response: 1.5,
   tolerance: 0.024,
   jump: 1.2,
+  firstJump: 0.15,
 };
 
 export interface Observation {
@@ -65,6 +68,7 @@ export class Steering {
   private steering = false;
   private place = 0;
   private started = 0;
+  private settled = false;
 
   constructor(private readonly limits: SteeringLimits = LIMITS) {}
 
@@ -94,6 +98,7 @@ export class Steering {
     this.previous = null;
     this.envelope = null;
     this.steering = false;
+    this.settled = false;
   }
 
   observe(seen: Observation): Command {
@@ -125,7 +130,9 @@ export class Steering {
     this.stallShare *= Math.exp(-elapsed / limits.stallMemory);
 
     const behind = this.envelope - this.margin - this.place;
-    if (behind > limits.jump) {
+    const jump = this.settled ? limits.jump : limits.firstJump;
+    this.settled = true;
+    if (behind > jump) {
       this.steering = false;
       return { rate: 1, seekTo: seen.position + behind };
     }
