@@ -1,7 +1,7 @@
 //! Microphones and HDMI sound through ALSA.
 //!
-//! From the outside in: [`stream`] is the running capture and recovers from overruns, [`io`] is what it
-//! needs of a PCM, [`pcm`] is ALSA's, and opens it. [`samples`] and the arithmetic of timestamps are pure.
+//! From the outside in: `stream` is the running capture and recovers from overruns, `io` is what it
+//! needs of a PCM, `pcm` is ALSA's, and opens it. `samples` and the arithmetic of timestamps are pure.
 //!
 //! Not here: resampling, gaps, the estimate of the true rate (`encode`); re-opening (the pipeline).
 

@@ -1,6 +1,6 @@
 //! What is attached to this box: cameras, HDMI inputs, microphones, encoders.
 //!
-//! Here: looking, and what is taken when nothing is configured. [`text`] is what a person reads.
+//! Here: looking, and what is taken when nothing is configured. `text` is what a person reads.
 //! Not here: opening for use ([`super::v4l2`], [`super::alsa`]), being told of changes.
 
 use serde::Serialize;

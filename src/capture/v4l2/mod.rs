@@ -1,8 +1,8 @@
 //! Cameras and HDMI inputs through V4L2.
 //!
-//! From the outside in: [`open`] chooses and sets a format, [`stream`] is the running capture,
-//! [`pool`] lends the buffers out, [`io`] is what they need of a device and [`sys`] the kernel's.
-//! [`classify`], [`negotiate`] and [`format`] are pure.
+//! From the outside in: `open` chooses and sets a format, `stream` is the running capture,
+//! `pool` lends the buffers out, `io` is what they need of a device and `sys` the kernel's.
+//! `classify`, `negotiate` and `format` are pure.
 //!
 //! Not here: decoding MJPEG (`decode`), memory-to-memory devices (`encode`), re-opening (the pipeline).
 
