@@ -45,10 +45,16 @@ impl Listener {
         let mut health = Health::default();
         loop {
             tokio::select! {
-                () = supervisor.stop().requested() => break,
+                () = supervisor.stop().requested() => {
+                    notify::stopping();
+                    break;
+                }
                 number = self.next() => {
                     info!("stopping on {}", name(number));
+                    // First: a quick stop ends the process before this thread is back.
+                    notify::stopping();
                     supervisor.stop().request();
+                    break;
                 }
                 _ = look.tick() => {
                     if health.look(&supervisor.heartbeats().quiet(MonoTime::now())) && asked.is_some() {
@@ -57,7 +63,6 @@ impl Listener {
                 }
             }
         }
-        notify::stopping();
         tokio::select! {
             number = self.next() => {
                 warn!("{} while stopping: ending at once", name(number));
