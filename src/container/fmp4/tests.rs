@@ -175,3 +175,30 @@ fn ffprobe_reads_parts_of_every_codec() {
         assert_eq!(ffprobe(&file, "packet=pts,size,flags"), want);
     }
 }
+
+#[test]
+fn ffmpeg_decodes_parts_of_video_with_b_frames() {
+    let source = include_bytes!("../../../tests/vectors/classic.mp4");
+    let mut file = crate::container::mp4_file::Mp4File::read(Cursor::new(source)).expect("a file");
+    let track = file.tracks()[0].clone();
+    let units: Vec<_> =
+        file.by_ref().filter_map(|next| next.ok().filter(|(of, _)| *of == 0).map(|(_, unit)| unit)).collect();
+    // Decode times begin below zero: the base is the first of them.
+    let base = units[0].dts;
+    assert!(base < 0);
+    let mut written = init_section(&track).to_vec();
+    for (sequence, units) in units.chunks(5).enumerate() {
+        written.extend_from_slice(&part(&track, sequence as u32 + 1, units, base));
+    }
+    // Decoded, so in the order in which they are shown.
+    let frames = ffprobe(&written, "frame=best_effort_timestamp,key_frame,pict_type");
+    let got: Vec<_> = frames.iter().filter(|line| !line.is_empty()).cloned().collect();
+    let mut shown = units.clone();
+    shown.sort_by_key(|unit| unit.pts);
+    assert_eq!(got.len(), shown.len());
+    for (got, unit) in got.iter().zip(&shown) {
+        let want = format!("{}|{}|", u8::from(unit.keyframe), unit.pts - base);
+        assert!(got.starts_with(&want), "{got} should start with {want}");
+    }
+    assert!(got.iter().any(|line| line.ends_with('B')), "{got:?}");
+}
