@@ -67,8 +67,7 @@ pub fn run(config: Config) -> Result<(), AppError> {
         let hls = LiveHls::new(Arc::clone(&stream), hls_settings(stream_config), epoch);
         packaging.spawn_on(Arc::clone(&hls).run(), runtime.handle());
         let report = pipeline::start(name.as_str(), stream_config, &stream, &supervisor)?;
-        site.insert(hls);
-        let _ = report;
+        site.insert(hls, Some(report));
         streams.insert(stream)?;
     }
     announce(server.address(), &config);
@@ -90,7 +89,6 @@ fn serve(
     let threads = supervisor.clone();
     let ended = async move {
         stop.await;
-        log::info!("stopping");
         let joined = tokio::task::spawn_blocking(move || threads.join(STOP_WITHIN)).await;
         // The last parts are closed and the playlists say so, before the server closes.
         let _ = tokio::time::timeout(END_WITHIN, async { while packaging.join_next().await.is_some() {} }).await;

@@ -2,7 +2,9 @@
 #![allow(clippy::disallowed_methods, reason = "telling the time is what this is for")]
 
 use super::body::Body;
-use crate::package::live::{HlsStatus, LiveHls};
+use super::site::Served;
+use crate::package::live::HlsStatus;
+use crate::pipeline::Counts;
 use crate::stream::{Stream, StreamStatus};
 use crate::time::{Epoch, MonoTime};
 use bytes::Bytes;
@@ -46,6 +48,8 @@ struct StreamEntry {
     page: String,
     /// Where players find it, and how that goes; `null` when it is not served.
     hls: Option<HlsEntry>,
+    /// What its pipeline counts; `null` when nobody publishes it from here.
+    pipeline: Option<Counts>,
 }
 
 #[derive(Debug, Serialize)]
@@ -55,11 +59,13 @@ struct HlsEntry {
     status: HlsStatus,
 }
 
-pub fn streams(streams: &[Arc<Stream>], live: impl Fn(&str) -> Option<Arc<LiveHls>>) -> Response<Body> {
+pub fn streams(streams: &[Arc<Stream>], served: impl Fn(&str) -> Option<Served>) -> Response<Body> {
     let entry = |stream: &Arc<Stream>| {
         let (status, name) = (stream.status(), stream.name());
-        let hls = live(name).map(|live| HlsEntry { url: format!("/{name}/index.m3u8"), status: live.status() });
-        StreamEntry { status, page: format!("/{name}/"), hls }
+        let served = served(name);
+        let pipeline = served.as_ref().and_then(|served| served.report.as_ref()).map(|report| report.counts());
+        let hls = served.map(|served| HlsEntry { url: format!("/{name}/index.m3u8"), status: served.live.status() });
+        StreamEntry { status, page: format!("/{name}/"), hls, pipeline }
     };
     json(&Streams { streams: streams.iter().map(entry).collect() })
 }

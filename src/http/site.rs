@@ -9,6 +9,7 @@ use super::problem::{not_found, problem};
 use super::route::Route;
 use super::watch::Limits;
 use crate::package::live::LiveHls;
+use crate::pipeline::Report;
 use crate::stream::Streams;
 use crate::time::Epoch;
 use hyper::header::{
@@ -24,31 +25,39 @@ const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
 /// What the server serves; shared by all connections.
 pub struct Site {
     streams: Arc<Streams>,
-    live: RwLock<BTreeMap<String, Arc<LiveHls>>>,
+    served: RwLock<BTreeMap<String, Served>>,
     epoch: Epoch,
+}
+
+/// One stream as the server sees it.
+#[derive(Clone)]
+pub struct Served {
+    pub live: Arc<LiveHls>,
+    /// What its pipeline counts; `None` when nobody publishes it from here.
+    pub report: Option<Arc<Report>>,
 }
 
 impl Site {
     /// `epoch` is what pages measure latency by while no stream runs; else it is the stream's own.
     pub fn new(streams: Arc<Streams>, epoch: Epoch) -> Self {
-        Self { streams, live: RwLock::default(), epoch }
+        Self { streams, served: RwLock::default(), epoch }
     }
 
     /// Serves a stream below its name; another one of that name gives way.
-    pub fn insert(&self, live: Arc<LiveHls>) {
+    pub fn insert(&self, live: Arc<LiveHls>, report: Option<Arc<Report>>) {
         let name = live.stream().name().to_owned();
-        self.live.write().unwrap_or_else(PoisonError::into_inner).insert(name, live);
+        self.served.write().unwrap_or_else(PoisonError::into_inner).insert(name, Served { live, report });
     }
 
     /// What EXT-X-PROGRAM-DATE-TIME is stamped by. Streams start with one epoch, and follow the wall
     /// clock within a part of each other, so any of them will do.
     fn epoch(&self) -> Epoch {
-        let live = self.live.read().unwrap_or_else(PoisonError::into_inner);
-        live.values().next().map_or(self.epoch, |live| live.epoch())
+        let served = self.served.read().unwrap_or_else(PoisonError::into_inner);
+        served.values().next().map_or(self.epoch, |served| served.live.epoch())
     }
 
-    fn live(&self, stream: &str) -> Option<Arc<LiveHls>> {
-        self.live.read().unwrap_or_else(PoisonError::into_inner).get(stream).cloned()
+    fn served(&self, stream: &str) -> Option<Served> {
+        self.served.read().unwrap_or_else(PoisonError::into_inner).get(stream).cloned()
     }
 
     /// Answers one request. Waits only for a part that is about to come.
@@ -87,9 +96,9 @@ impl Site {
             Route::Home => assets::page(request.headers()),
             Route::Asset(name) => assets::asset(name, request.headers()),
             Route::Time => shared(api::time(self.epoch())),
-            Route::Streams => shared(api::streams(&self.streams.list(), |name| self.live(name))),
-            Route::Media { stream, path } => match self.live(stream) {
-                Some(live) => {
+            Route::Streams => shared(api::streams(&self.streams.list(), |name| self.served(name))),
+            Route::Media { stream, path } => match self.served(stream) {
+                Some(Served { live, .. }) => {
                     let query = request.uri().query();
                     media::respond(&live, path, query, request.method(), request.headers()).await
                 }
