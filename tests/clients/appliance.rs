@@ -2,13 +2,14 @@
 //! free port, stopped by its process id.
 
 use crate::http::{self, Response};
+use crate::playlist::Multivariant;
 use rustix::process::{Pid, Signal, kill_process};
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How long anything may take to come about on a busy machine.
@@ -45,6 +46,13 @@ impl Drop for Folder {
 struct Log {
     lines: Mutex<Vec<String>>,
     grown: Condvar,
+}
+
+impl Log {
+    /// A test that failed while it looked at the log has not spoilt it.
+    fn lines(&self) -> MutexGuard<'_, Vec<String>> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 pub struct Appliance {
@@ -122,14 +130,28 @@ impl Appliance {
         last.expect("waited for it")
     }
 
+    /// Waits until every rendition of a stream has `count` whole segments, as players that know nothing of
+    /// parts need, and returns the path of its multivariant playlist.
+    pub fn wait_for_segments(&self, stream: &str, count: usize) -> String {
+        let path = format!("/{stream}/index.m3u8");
+        let master = self.wait_for(&path);
+        for uri in Multivariant::parse(master.text()).uris() {
+            let media = format!("/{stream}/{uri}");
+            wait_until(&format!("{count} segments in {media}"), PATIENCE, || {
+                self.get(&media).text().matches("#EXTINF").count() >= count
+            });
+        }
+        path
+    }
+
     pub fn log(&self) -> Vec<String> {
-        self.log.lines.lock().expect("no one panics holding it").clone()
+        self.log.lines().clone()
     }
 
     /// Waits for a log line that contains `text`.
     pub fn wait_for_log(&mut self, text: &str, patience: Duration) -> String {
         let give_up = Instant::now() + patience;
-        let mut lines = self.log.lines.lock().expect("no one panics holding it");
+        let mut lines = self.log.lines();
         loop {
             if let Some(line) = lines.iter().find(|line| line.contains(text)) {
                 return line.clone();
@@ -142,7 +164,7 @@ impl Appliance {
                 panic!("capturebox ended with {status} before it said {text:?}: {lines:#?}");
             }
             let turn = left.min(Duration::from_millis(200));
-            lines = self.log.grown.wait_timeout(lines, turn).expect("no one panics holding it").0;
+            lines = self.log.grown.wait_timeout(lines, turn).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 
@@ -182,7 +204,7 @@ fn collect(pipe: impl std::io::Read + Send + 'static, log: &Arc<Log>) {
     let log = Arc::clone(log);
     std::thread::spawn(move || {
         for line in BufReader::new(pipe).lines().map_while(Result::ok) {
-            log.lines.lock().expect("no one panics holding it").push(line);
+            log.lines().push(line);
             log.grown.notify_all();
         }
     });

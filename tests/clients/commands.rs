@@ -59,7 +59,7 @@ fn every_format_plays_with_the_right_picture() {
     let (_, original) = pictures(&original).swap_remove(0);
     for name in ["i420", "nv12", "yuyv", "y4m", "h264", "mpegts"] {
         let path = format!("/{name}/index.m3u8");
-        box_.wait_for(&path);
+        box_.wait_for_segments(name, 1);
         let file = box_.folder().file(&format!("{name}.mkv"));
         record(&box_.url(&path), SPAN, &file);
 
@@ -109,7 +109,7 @@ fn shows_white(box_: &Appliance, span: Duration) -> Vec<bool> {
 #[test]
 fn a_program_that_ends_is_started_again_and_the_stream_goes_on() {
     let box_ = Appliance::start(&shell(WHITE));
-    box_.wait_for("/camera/index.m3u8");
+    box_.wait_for_segments("camera", 1);
     let white = shows_white(&box_, Duration::from_secs(10));
     assert!(white.contains(&true) && white.contains(&false), "both the picture and the slate are seen");
     let came_back = white.windows(2).any(|pair| pair == [false, true]);
@@ -119,7 +119,7 @@ fn a_program_that_ends_is_started_again_and_the_stream_goes_on() {
 #[test]
 fn a_program_that_hangs_gets_a_slate_and_one_line_in_the_log() {
     let mut box_ = Appliance::start(&shell(&format!("{WHITE}; exec sleep 1000")));
-    box_.wait_for("/camera/index.m3u8");
+    box_.wait_for_segments("camera", 1);
     let white = shows_white(&box_, Duration::from_secs(8));
     assert_eq!(white.last(), Some(&false), "nothing comes any more: that is a slate");
     box_.terminate();
@@ -142,7 +142,7 @@ fn garbage_is_a_slate_and_nothing_else_suffers() {
         "[streams.camera]\ninput = { source = \"test\", size = \"320x240\", fps = 30 }\n".into(),
     ];
     let mut box_ = Appliance::start(&config.concat());
-    box_.wait_for("/camera/index.m3u8");
+    box_.wait_for_segments("camera", 1);
     let file = box_.folder().file("good.mkv");
     record(&box_.url("/camera/index.m3u8"), SPAN, &file);
     let frames = pictures(&file).len();

@@ -25,7 +25,7 @@ fn plays_unchanged(container: &[&str]) {
         folder,
         &format!("[streams.camera]\ninput = {{ source = \"file\", path = {source:?}, loop = false }}\n"),
     );
-    box_.wait_for("/camera/index.m3u8");
+    box_.wait_for_segments("camera", 1);
     let played = box_.folder().file("played.mkv");
     record(&box_.url("/camera/index.m3u8"), SPAN, &played);
     for (track, fewest) in [("v:0", 120), ("a:0", 220)] {
@@ -60,7 +60,7 @@ fn a_loop_goes_on_without_a_stall() {
     ffmpeg(&[&input[..], &sound, &["-c:v", "libx264", "-g", "25", "-c:a", "aac", &source]].concat());
     let config = format!("[streams.camera]\ninput = {{ source = \"file\", path = {source:?}, loop = true }}\n");
     let box_ = Appliance::start_in(folder, &config);
-    box_.wait_for("/camera/index.m3u8");
+    box_.wait_for_segments("camera", 1);
     let played = box_.folder().file("played.mkv");
     record(&box_.url("/camera/index.m3u8"), Duration::from_secs(9), &played);
     let frames = digests(&played, "v:0");

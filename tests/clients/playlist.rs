@@ -154,6 +154,12 @@ impl Multivariant {
         }
         Self { media, variants }
     }
+
+    /// The URIs of all media playlists.
+    pub fn uris(&self) -> Vec<String> {
+        let variants = self.variants.iter().map(|(_, uri)| uri.clone());
+        variants.chain(self.media.iter().filter_map(|media| media.get("URI")).map(|uri| unquote(uri))).collect()
+    }
 }
 
 /// `A=1,B="x,y"`; values keep their quotes, so that a test sees whether they are there.

@@ -26,7 +26,7 @@ const BARS: [[f64; 3]; 7] = [
 #[test]
 fn ffprobe_sees_h264_and_aac() {
     let box_ = Appliance::start(STREAM);
-    box_.wait_for("/camera/index.m3u8");
+    box_.wait_for_segments("camera", 1);
     let probe = ffprobe(&["-show_streams", &box_.url("/camera/index.m3u8")]);
     let streams = probe["streams"].as_array().expect("streams");
     let of = |kind: &str| streams.iter().find(|s| s["codec_type"] == kind).unwrap_or_else(|| panic!("no {kind}"));
@@ -43,7 +43,7 @@ fn ffprobe_sees_h264_and_aac() {
 #[test]
 fn ffmpeg_plays_every_frame_in_step_with_the_sound() {
     let box_ = Appliance::start(STREAM);
-    box_.wait_for("/camera/index.m3u8");
+    box_.wait_for_segments("camera", 1);
     let file = box_.folder().file("recorded.mkv");
     record(&box_.url("/camera/index.m3u8"), SPAN, &file);
     let frames = pictures(&file);

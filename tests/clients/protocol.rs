@@ -36,8 +36,9 @@ fn resolve(base: &str, uri: &str) -> String {
     }
 }
 
+/// Once there is a whole segment.
 fn renditions(box_: &Appliance) -> Renditions {
-    let master = Multivariant::parse(box_.wait_for("/camera/index.m3u8").text());
+    let master = Multivariant::parse(box_.get(&box_.wait_for_segments("camera", 1)).text());
     let audio = master.media.iter().find(|media| media["TYPE"] == "AUDIO").expect("an audio rendition");
     Renditions {
         video: resolve("/camera/index.m3u8", &master.variants[0].1),
