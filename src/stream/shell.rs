@@ -22,6 +22,10 @@ pub struct Stream {
     bitrate_target_bps: AtomicU32,
 }
 
+/// Causes of one outage that are warned of: a program that writes new nonsense at each start must not
+/// fill the log.
+const MAX_CAUSES_LOGGED: u32 = 3;
+
 struct Inner {
     ring: Ring,
     published: bool,
@@ -29,6 +33,8 @@ struct Inner {
     generation: u64,
     tracks: BTreeMap<TrackId, Arc<Track>>,
     states: BTreeMap<Kind, SourceState>,
+    /// Causes logged since the source was live.
+    causes_logged: BTreeMap<Kind, u32>,
     /// Readers that want each track.
     wanted: BTreeMap<TrackId, usize>,
     readers: usize,
@@ -48,6 +54,7 @@ impl Stream {
                 generation: 0,
                 tracks: BTreeMap::new(),
                 states: BTreeMap::new(),
+                causes_logged: BTreeMap::new(),
                 wanted: BTreeMap::new(),
                 readers: 0,
                 units: 0,
@@ -212,12 +219,19 @@ impl Publisher {
             return;
         }
         inner.states.insert(kind, state.clone());
+        let causes = inner.causes_logged.entry(kind).or_default();
+        match state {
+            SourceState::NoSignal { .. } => *causes += 1,
+            SourceState::Live => *causes = 0,
+            SourceState::Starting | SourceState::Ended => {}
+        }
+        let level = if *causes > MAX_CAUSES_LOGGED { log::Level::Debug } else { log::Level::Warn };
         drop(inner);
         let name = &self.stream.name;
         match state {
             SourceState::Starting => log::info!("{name}: {kind} is starting"),
             SourceState::Live => log::info!("{name}: {kind} is live"),
-            SourceState::NoSignal { cause } => log::warn!("{name}: no {kind} signal: {cause}"),
+            SourceState::NoSignal { cause } => log::log!(level, "{name}: no {kind} signal: {cause}"),
             SourceState::Ended => log::info!("{name}: {kind} has ended"),
         }
     }

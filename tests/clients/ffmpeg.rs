@@ -59,8 +59,13 @@ pub fn ffprobe(args: &[&str]) -> serde_json::Value {
 
 /// Plays `span` of a live stream in real time into a file, as it comes, from the oldest segment on.
 pub fn record(url: &str, span: Duration, file: &str) {
-    let seconds = span.as_secs_f64().to_string();
-    ffmpeg(&["-live_start_index", "0", "-i", url, "-t", &seconds, "-map", "0", "-c", "copy", file]);
+    record_from(0, url, span, file);
+}
+
+/// The same from another segment; -1 is the newest.
+pub fn record_from(segment: i32, url: &str, span: Duration, file: &str) {
+    let (segment, seconds) = (segment.to_string(), span.as_secs_f64().to_string());
+    ffmpeg(&["-live_start_index", &segment, "-i", url, "-t", &seconds, "-map", "0", "-c", "copy", file]);
 }
 
 /// Every picture of a file with its presentation time in seconds.

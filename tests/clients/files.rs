@@ -29,7 +29,9 @@ fn plays_unchanged(container: &[&str]) {
     let played = box_.folder().file("played.mkv");
     record(&box_.url("/camera/index.m3u8"), SPAN, &played);
     for (track, fewest) in [("v:0", 120), ("a:0", 220)] {
-        let (original, played) = (digests(&source, track), digests(&played, track));
+        let (original, mut played) = (digests(&source, track), digests(&played, track));
+        // The recording is cut in decoding order, so B-frames are missing among its last pictures.
+        played.truncate(played.len().saturating_sub(3));
         assert!(played.len() >= fewest, "{} of {track} in {SPAN:?}", played.len());
         let found = original.windows(played.len()).any(|run| run == played);
         assert!(found, "{track} is not a run of the file's own:\n{played:#?}\n{original:#?}");

@@ -62,7 +62,9 @@ impl Child {
     /// as the kernel lets it.
     pub(super) fn spawn(command: &[String], pipe_bytes: usize) -> Result<Self, CaptureError> {
         let program = program_name(command);
-        let spawn_error = |error: io::Error| CaptureError::Spawn { program: program.clone(), error };
+        // With its path: that is what may be wrong.
+        let spawn_error =
+            |error: io::Error| CaptureError::Spawn { program: command.first().cloned().unwrap_or_default(), error };
         let (path, arguments) = command
             .split_first()
             .ok_or_else(|| spawn_error(io::Error::new(io::ErrorKind::InvalidInput, "the command is empty")))?;

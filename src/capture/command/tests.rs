@@ -141,7 +141,7 @@ fn what_was_written_before_the_end_is_handed_out_first() {
 fn a_missing_or_empty_program_is_named() {
     let missing = vec!["/nowhere/to-be-found".to_owned()];
     let error = CommandVideo::new(missing, i420(30)).open().err().expect("can't start");
-    assert!(matches!(&error, CaptureError::Spawn { program, .. } if program == "to-be-found"), "{error}");
+    assert!(matches!(&error, CaptureError::Spawn { program, .. } if program == "/nowhere/to-be-found"), "{error}");
     let error = CommandAudio::new(vec![], AudioCommandFormat::S16le { rate_hz: 48_000, channels: 2 }).open().err();
     assert!(matches!(error, Some(CaptureError::Spawn { .. })));
 }
