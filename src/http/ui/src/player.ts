@@ -69,6 +69,8 @@ const CONFIG: Partial<HlsConfig> = {
   testBandwidth: false,
   startFragPrefetch: true,
   // Whatever fails, starting over mends it, and a new session of the box needs it.
+  // For whoever looks into it: /camera/#debug.
+  debug: location.hash === "#debug",
   manifestLoadPolicy: FAIL_FAST,
   playlistLoadPolicy: RETRY_ONCE,
   fragLoadPolicy: RETRY_ONCE,
