@@ -24,6 +24,8 @@ use std::time::Duration;
 const SILENCE_LIMIT: Duration = Duration::from_secs(10);
 /// Time to end after SIGTERM; then SIGKILL.
 const TERM_GRACE: Duration = Duration::from_secs(2);
+/// How often its pipes are emptied meanwhile.
+const LISTEN_INTERVAL: Duration = Duration::from_millis(10);
 /// Time to vanish after SIGKILL, before waiting for it is left to a thread.
 const KILL_GRACE: Duration = Duration::from_millis(500);
 /// Time between closing its output and ending.
@@ -205,6 +207,25 @@ impl Child {
         }
     }
 
+    /// Waits for the process to end, with its pipes open and emptied: one that says goodbye must neither
+    /// block nor be ended by a broken pipe before it has cleaned up.
+    fn listens_to_the_end(&mut self, time: Duration) -> bool {
+        let end = MonoTime::now() + time;
+        let mut unheard = [0; STDERR_CHUNK];
+        while self.pidfd.is_some() && !MonoTime::now().until(end).is_zero() {
+            if self.has_ended_within(LISTEN_INTERVAL) {
+                return true;
+            }
+            self.hear_stderr();
+            if let Some(stdout) = &mut self.stdout {
+                // No more than a pipe holds, before it is looked again whether the program has ended.
+                let mut chunks = 0..PIPE_LIMIT / unheard.len();
+                while chunks.next().is_some() && stdout.read(&mut unheard).is_ok_and(|len| len > 0) {}
+            }
+        }
+        false
+    }
+
     /// Waits for the process to end; it is not reaped yet, so its id still is its own.
     fn has_ended_within(&mut self, time: Duration) -> bool {
         let Some(pidfd) = &self.pidfd else { return false };
@@ -229,12 +250,11 @@ impl Drop for Child {
             }
         };
         signal_group(Signal::TERM);
-        // A program that waits for its output to be read sees a broken pipe.
-        self.stdout = None;
-        self.stderr = None;
-        if !self.has_ended_within(TERM_GRACE) {
+        if !self.listens_to_the_end(TERM_GRACE) {
             log::debug!("{}: didn't end when asked to: killed", self.program);
         }
+        self.stdout = None;
+        self.stderr = None;
         // The leader has not been reaped, so the group's number can't belong to anybody else. Also
         // for what the leader left behind.
         signal_group(Signal::KILL);

@@ -86,7 +86,7 @@ impl Source for CommandVideo {
             }
             VideoCommandFormat::Y4m => start(&self.command, raw::Y4m::new()),
             VideoCommandFormat::H264 { frame_rate } => start(&self.command, h264::H264::new(frame_rate)),
-            VideoCommandFormat::MpegTs => start(&self.command, ts::Ts::new(Kinds::Video)),
+            VideoCommandFormat::MpegTs => start(&self.command, ts::Ts::new(self.name(), Kinds::Video)),
         }
     }
 
@@ -119,7 +119,7 @@ impl Source for CommandAudio {
                 })?;
                 start(&self.command, pcm)
             }
-            AudioCommandFormat::MpegTs => start(&self.command, ts::Ts::new(Kinds::Audio)),
+            AudioCommandFormat::MpegTs => start(&self.command, ts::Ts::new(self.name(), Kinds::Audio)),
         }
     }
 
@@ -142,7 +142,7 @@ impl CommandTs {
 
 impl Source for CommandTs {
     fn open(&mut self) -> Result<Box<dyn Capture>, CaptureError> {
-        start(&self.command, ts::Ts::new(Kinds::Both))
+        start(&self.command, ts::Ts::new(self.name(), Kinds::Both))
     }
 
     fn name(&self) -> String {

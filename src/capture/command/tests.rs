@@ -181,9 +181,11 @@ fn a_program_that_is_asked_to_end_may_clean_up() {
     let directory = std::env::temp_dir().join(format!("capturebox-command-{}", std::process::id()));
     std::fs::create_dir_all(&directory).expect("a temporary directory");
     let mark = directory.join("ended");
-    let script = format!("trap 'touch {}; exit' TERM; echo; while :; do sleep 0.01; done", mark.display());
+    // It says goodbye on both pipes, more than they hold, before it cleans up.
+    let goodbye = "head -c 200000 /dev/zero; head -c 200000 /dev/zero >&2";
+    let script = format!("trap '{goodbye}; touch {}; exit' TERM; echo; while :; do sleep 0.01; done", mark.display());
     let mut running = Running::start(&shell(&script), pcm::Pcm::new(8_000, 1).expect("a rate")).expect("starts");
-    until("its trap is set", || running.child.read(&mut [0; 10], TICK).expect("runs") != Heard::Nothing);
+    until("its trap is set", || running.child.read(&mut [0; 10], TICK).expect("runs") == Heard::Bytes(1));
     drop(running);
     assert!(mark.exists());
     std::fs::remove_dir_all(directory).expect("removed");
@@ -239,36 +241,34 @@ fn sound_that_runs_ahead_is_paced_without_a_gap() {
     assert!(blocks.iter().all(|block| block.samples.iter().any(|&sample| sample.unsigned_abs() > 1_000)));
 }
 
+/// Plays a recording as fast as it can be read: no encoder whose speed could matter.
+fn cat(name: &str) -> Vec<String> {
+    vec!["cat".into(), format!("{}/tests/vectors/{name}", env!("CARGO_MANIFEST_DIR"))]
+}
+
 #[test]
 fn h264_without_timestamps_gets_them_from_its_rate() {
-    let command = ffmpeg(
-        "-f lavfi -i testsrc=size=128x96:rate=50:duration=0.5 -c:v libx264 -pix_fmt yuv420p -bf 0 -g 10 -f h264 -",
-    );
-    let (all, error) = drain(
-        &mut *CommandVideo::new(command, VideoCommandFormat::H264 { frame_rate: Some(rate(7)) })
-            .open()
-            .expect("starts"),
-    );
+    let format = VideoCommandFormat::H264 { frame_rate: Some(rate(7)) };
+    let start = MonoTime::now();
+    let (all, error) = drain(&mut *CommandVideo::new(cat("slices.h264"), format).open().expect("starts"));
+    assert!(MonoTime::now().nanos_since(start) > 700_000_000, "in real time");
     let units = units(all);
-    assert_eq!(units.len(), 25, "{error}");
+    assert_eq!(units.len(), 20, "{error}");
     let (track, first) = &units[0];
     let Codec::H264(params) = &track.codec else { panic!("{track:?}") };
-    assert_eq!((params.width, params.height, params.frame_rate), (128, 96, Some(rate(50))));
+    assert_eq!((params.width, params.height, params.frame_rate), (96, 64, Some(rate(25))), "the stream says it");
     assert!(first.keyframe);
     for (index, (other, unit)) in (0..).zip(&units) {
         assert!(Arc::ptr_eq(track, other));
-        assert_eq!((unit.dts, unit.pts, unit.duration), (first.dts + index * 1_800, unit.dts, 1_800));
+        assert_eq!((unit.dts, unit.pts, unit.duration), (first.dts + index * 3_600, unit.dts, 3_600));
         assert_eq!(unit.keyframe, index % 10 == 0);
     }
 }
 
 #[test]
 fn h264_whose_order_is_unknown_is_refused() {
-    let command = ffmpeg(
-        "-f lavfi -i testsrc=size=128x96:rate=50:duration=0.5 -c:v libx264 -pix_fmt yuv420p -bf 2 -b_strategy 0 -f h264 -",
-    );
     let format = VideoCommandFormat::H264 { frame_rate: None };
-    let (_, error) = drain(&mut *CommandVideo::new(command, format).open().expect("starts"));
+    let (_, error) = drain(&mut *CommandVideo::new(cat("bframes.h264"), format).open().expect("starts"));
     assert!(error.to_string().contains("B-frames"), "{error}");
 }
 
@@ -278,20 +278,17 @@ const TS: &str = "-f lavfi -i testsrc=size=128x96:rate=50:duration=0.6 -f lavfi 
 #[test]
 fn mpegts_keeps_picture_and_sound_in_step() {
     let start = MonoTime::now();
-    let (all, error) = drain(&mut *CommandTs::new(ffmpeg(TS)).open().expect("starts"));
+    let (all, error) = drain(&mut *CommandTs::new(cat("bframes.ts")).open().expect("starts"));
     assert!(matches!(error, CaptureError::Exited { .. }), "{error}");
-    assert!(MonoTime::now().nanos_since(start) > 500_000_000, "in real time");
+    assert!(MonoTime::now().nanos_since(start) > 700_000_000, "in real time");
     let (video, audio): (Vec<_>, Vec<_>) = units(all).into_iter().partition(|(track, _)| track.id.is_video());
-    assert_eq!(video.len(), 30);
-    assert!((28..32).contains(&audio.len()), "{}", audio.len());
+    assert_eq!(video.len(), 20);
     assert!(video[0].1.keyframe);
-    for track in [&video, &audio] {
-        assert!(track.windows(2).all(|pair| pair[1].1.dts > pair[0].1.dts));
-    }
+    assert!(video.windows(2).all(|pair| pair[1].1.dts == pair[0].1.dts + 3_600));
     assert!(audio.windows(2).all(|pair| pair[1].1.dts == pair[0].1.dts + 1_024), "sound without a gap");
     let mut shown: Vec<i64> = video.iter().map(|(_, unit)| unit.pts).collect();
     shown.sort_unstable();
-    assert!(shown.windows(2).all(|pair| pair[1] == pair[0] + 1_800), "{shown:?}");
+    assert!(shown.windows(2).all(|pair| pair[1] == pair[0] + 3_600), "{shown:?}");
     // The encoder's priming of 1024 samples comes before the first picture.
     let first = |all: &[(Arc<Track>, AccessUnit)]| MonoTime::from_ticks(all[0].1.pts, all[0].0.timescale);
     let lead = first(&video).nanos_since(first(&audio));
@@ -328,7 +325,7 @@ fn a_live_program_is_stamped_when_its_frame_is_complete() {
     let script = format!("while :; do head -c {SMALL_LEN} /dev/zero; sleep 0.1; done");
     let mut capture = CommandVideo::new(shell(&script), i420(10)).open().expect("starts");
     for frame in frames(take(&mut *capture, 5)) {
-        assert!(MonoTime::now().nanos_since(frame.captured()) < 5_000_000_000);
+        assert!(MonoTime::now().nanos_since(frame.captured()) < 1_000_000_000);
     }
 }
 
@@ -390,7 +387,7 @@ proptest! {
         let y4m = [b"YUV4MPEG2 W4 H2 F50:1\nFRAME\n".as_slice(), &bytes].concat();
         chunking_makes_no_difference(raw::Y4m::new, &y4m, &chunks);
         chunking_makes_no_difference(|| h264::H264::new(None), &bytes, &chunks);
-        chunking_makes_no_difference(|| ts::Ts::new(Kinds::Both), &bytes, &chunks);
+        chunking_makes_no_difference(|| ts::Ts::new("test".into(), Kinds::Both), &bytes, &chunks);
     }
 }
 
@@ -400,7 +397,7 @@ fn encoded_formats_take_any_chunks() {
         |name: &str| std::fs::read(format!("{}/tests/vectors/{name}", env!("CARGO_MANIFEST_DIR"))).expect("a vector");
     for chunks in [[1, 1, 1], [187, 188, 189], [7, 4_000, 100]] {
         chunking_makes_no_difference(|| h264::H264::new(None), &vector("slices.h264"), &chunks);
-        chunking_makes_no_difference(|| ts::Ts::new(Kinds::Both), &vector("bframes.ts"), &chunks);
+        chunking_makes_no_difference(|| ts::Ts::new("test".into(), Kinds::Both), &vector("bframes.ts"), &chunks);
     }
     let (all, _) = feed(&mut h264::H264::new(None), &vector("slices.h264"), &[10_000]);
     assert_eq!(all.len(), 20);

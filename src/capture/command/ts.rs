@@ -27,6 +27,8 @@ const BYTES_WITHOUT_UNIT: usize = 8 << 20;
 const PROBLEMS: usize = 8;
 
 pub(super) struct Ts {
+    /// Who writes it, for the log.
+    program: String,
     kinds: Kinds,
     demuxer: Demuxer,
     chunk: Box<[u8]>,
@@ -47,8 +49,9 @@ struct Progress {
 }
 
 impl Ts {
-    pub(super) fn new(kinds: Kinds) -> Self {
+    pub(super) fn new(program: String, kinds: Kinds) -> Self {
         Self {
+            program,
             kinds,
             demuxer: Demuxer::new(),
             chunk: vec![0; CHUNK].into(),
@@ -71,7 +74,7 @@ impl Ts {
                 TsEvent::Unit { .. } => {}
                 TsEvent::Problem(problem) => {
                     if !self.problems.contains(&problem) && self.problems.len() < PROBLEMS {
-                        log::warn!("MPEG-TS: {problem}");
+                        log::warn!("{}: in its MPEG-TS: {problem}", self.program);
                         self.problems.push(problem);
                     }
                 }
