@@ -37,7 +37,7 @@ impl Heartbeats {
         Pulse { heart, all: self.clone() }
     }
 
-    /// The names of those that have been quiet for longer than [`QUIET_LIMIT`].
+    /// The names of those that have been quiet for longer than 10 s.
     pub fn quiet(&self, now: MonoTime) -> Vec<String> {
         let hearts = self.hearts.lock().unwrap_or_else(PoisonError::into_inner);
         let last = |heart: &Heart| MonoTime::from_nanos(heart.last_nanos.load(Ordering::Relaxed));
