@@ -91,8 +91,6 @@ pub(super) struct Cursor {
     counted_to: u64,
     /// No key frame to start from is here yet; units pass unread.
     seeking: bool,
-    /// Passed units count as missed: a reader that hasn't begun misses nothing.
-    begun: bool,
     missed: u64,
 }
 
@@ -102,6 +100,8 @@ struct Want {
     /// Units of this track before `next`.
     seen: u64,
     needs_key: bool,
+    /// A unit was read: from here on, what passes unread is missed.
+    begun: bool,
 }
 
 impl Ring {
@@ -134,11 +134,10 @@ impl Ring {
 
     pub(super) fn start(&self, wants: &[TrackId], start: Start) -> Cursor {
         let mut cursor = Cursor {
-            wants: wants.iter().map(|&id| Want { id, seen: 0, needs_key: id.is_video() }).collect(),
+            wants: wants.iter().map(|&id| Want { id, seen: 0, needs_key: id.is_video(), begun: false }).collect(),
             next: self.end(),
             counted_to: 0,
             seeking: wants.iter().any(|id| id.is_video()),
-            begun: false,
             missed: 0,
         };
         if start == Start::LatestKeyframe {
@@ -173,7 +172,7 @@ impl Ring {
             let readable = if is_video { entry.unit.keyframe || !want.needs_key } else { !holds_sound };
             if !readable {
                 want.seen += 1;
-                if cursor.begun && cursor.next >= cursor.counted_to {
+                if want.begun && cursor.next >= cursor.counted_to {
                     cursor.missed += 1;
                 }
                 cursor.next += 1;
@@ -185,7 +184,7 @@ impl Ring {
             want.seen += 1;
             want.needs_key = false;
             cursor.next += 1;
-            cursor.begun = true;
+            want.begun = true;
             cursor.seeking &= !is_video;
             return Some(Read::Unit { track: Arc::clone(&entry.track), unit: entry.unit.clone() });
         }
@@ -202,7 +201,7 @@ impl Ring {
             let evicted = self.counts.get(&want.id).map_or(0, |count| count.evicted);
             // A picture that waited for its key frame and was counted is not counted again.
             let lost = evicted.saturating_sub(want.seen);
-            if cursor.begun {
+            if want.begun {
                 cursor.missed += lost;
             }
             want.seen = want.seen.max(evicted);
@@ -226,7 +225,7 @@ impl Ring {
         };
         for (number, entry) in (self.first..video_from).zip(&self.entries) {
             let Some(want) = cursor.wants.iter_mut().find(|want| want.id == entry.track.id) else { continue };
-            cursor.missed += u64::from(number < sound_from || want.id.is_video());
+            cursor.missed += u64::from(want.begun && (number < sound_from || want.id.is_video()));
             want.seen += u64::from(number < sound_from);
         }
         cursor.next = sound_from;
