@@ -214,7 +214,8 @@ impl Segmenter {
         if let (Some(first), Some(open)) = (self.part.first().map(|first| first.dts), &self.segment)
             && let Some(last) = self.part.last_mut()
         {
-            let room = if open.whole { open.start + self.targets.limit } else { first + self.targets.part };
+            let part = if open.whole { i64::MAX } else { first + self.targets.part };
+            let room = part.min(open.start + self.targets.limit);
             let until = unit.dts.min(room).max(last.dts + 1);
             last.duration = u32::try_from(until - last.dts).unwrap_or(u32::MAX);
             end = until;
