@@ -16,7 +16,7 @@ struct Live {
 async fn live(settings: Settings) -> Live {
     let stream = Stream::new("camera", Limits::default());
     let publisher = stream.publish().expect("the place is free");
-    let live = LiveHls::new(stream, settings, Epoch::now());
+    let live = LiveHls::new(stream, settings, Epoch::new(MonoTime::ZERO, WALL_NANOS));
     let running = tokio::spawn(Arc::clone(&live).run());
     let live = Live { live, publisher: Some(publisher), running };
     live.wait_until(|live| live.live.stream().status().readers == 1).await;
