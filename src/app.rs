@@ -25,6 +25,8 @@ use tokio::task::JoinSet;
 
 /// Sockets need little: two threads serve a thousand viewers, and leave the other cores to the encoder.
 const NETWORK_THREADS: usize = 2;
+/// The network threads show that they live this often.
+const BEAT: Duration = Duration::from_millis(500);
 /// Devices close and the last parts are written in well under this.
 const STOP_WITHIN: Duration = Duration::from_secs(5);
 /// How long the end of the last playlist may take to be packaged.
@@ -70,6 +72,14 @@ pub fn run(config: Config) -> Result<(), AppError> {
         site.insert(hls, Some(report));
         streams.insert(stream)?;
     }
+    let pulse = supervisor.heartbeats().register("network");
+    runtime.spawn(async move {
+        let mut beat = tokio::time::interval(BEAT);
+        loop {
+            beat.tick().await;
+            pulse.beat();
+        }
+    });
     announce(server.address(), &config);
 
     let stop = supervisor.stop().clone();

@@ -56,7 +56,7 @@ pub const WINDOW: RangeInclusive<u32> = 3..=60;
 pub const MAX_HISTORY_S: u64 = 120;
 
 /// First segments of paths that the box has other uses for.
-const RESERVED: [&str; 7] = ["api", "metrics", "setup", "rooms", "recordings", "live", "assets"];
+pub const RESERVED: [&str; 7] = ["api", "metrics", "setup", "rooms", "recordings", "live", "assets"];
 
 /// The default has no streams.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -181,14 +181,18 @@ pub enum NameError {
     Reserved,
 }
 
+/// Whether this is one path segment of `[A-Za-z0-9._-]` that is not `.` or `..`.
+pub fn is_segment(text: &str) -> bool {
+    !matches!(text, "" | "." | "..") && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
+}
+
 impl StreamName {
     pub fn new(name: &str) -> Result<Self, NameError> {
-        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
         match name {
             "" => Err(NameError::Empty),
             "." | ".." => Err(NameError::Dots),
             _ if RESERVED.contains(&name) => Err(NameError::Reserved),
-            _ if !name.bytes().all(allowed) => Err(NameError::Character),
+            _ if !is_segment(name) => Err(NameError::Character),
             _ if name.len() > MAX_NAME_LEN => Err(NameError::TooLong),
             _ => Ok(Self(name.to_owned())),
         }

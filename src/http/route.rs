@@ -1,7 +1,6 @@
 //! A request's path → what is asked for. Knows no stream that runs, only the shape of paths.
 
-/// First segments that are ours, never a stream's.
-const RESERVED: [&str; 7] = ["api", "metrics", "setup", "rooms", "recordings", "live", "assets"];
+use crate::config::{RESERVED, is_segment};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Route<'a> {
@@ -36,22 +35,16 @@ impl<'a> Route<'a> {
         };
         match (first, rest) {
             ("", None) => Self::Home,
-            ("assets", Some(name)) if is_name(name) => Self::Asset(name),
+            ("assets", Some(name)) if is_segment(name) => Self::Asset(name),
             ("api", Some("v1/streams")) => Self::Streams,
             ("api", Some("v1/time")) => Self::Time,
-            (name, _) if RESERVED.contains(&name) || !is_name(name) => Self::Unknown,
+            (name, _) if RESERVED.contains(&name) || !is_segment(name) => Self::Unknown,
             (stream, None) => Self::StreamWithoutSlash(stream),
             (stream, Some("")) => Self::StreamPage(stream),
-            (stream, Some(path)) if path.split('/').all(is_name) => Self::Media { stream, path },
+            (stream, Some(path)) if path.split('/').all(is_segment) => Self::Media { stream, path },
             _ => Self::Unknown,
         }
     }
-}
-
-/// One path segment of `[A-Za-z0-9._-]` that is not `.` or `..`.
-fn is_name(segment: &str) -> bool {
-    !matches!(segment, "" | "." | "..")
-        && segment.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
 }
 
 #[cfg(test)]
