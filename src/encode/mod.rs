@@ -1,12 +1,14 @@
 //! Raw pictures and sound to access units; the clocks that pace them.
 //!
-//! Here: the encoders behind [`VideoEncoder`] and [`AudioEncoder`], the constant frame rate
-//! ([`pacer`]) and the audio clock, both sans-IO.
+//! Here: the encoders behind [`VideoEncoder`] and [`AudioEncoder`] (in software, on the board, the one
+//! for the other), the constant frame rate ([`pacer`]) and the sound's clock ([`audio_clock`]), both sans-IO.
 //! Not here: threads, sources, streams: the pipeline connects them.
 
 pub mod aac;
 pub mod audio_clock;
 pub mod convert;
+pub mod fallback;
+pub mod m2m;
 pub mod openh264;
 pub mod opus;
 pub mod pacer;
@@ -103,9 +105,27 @@ pub enum EncodeError {
     BadPicture { reason: String },
 }
 
-/// Opens the encoder chosen.
-pub fn open_video(_choice: EncoderChoice, settings: &VideoSettings) -> Result<Box<dyn VideoEncoder>, EncodeError> {
-    Ok(Box::new(openh264::OpenH264::open(settings)?))
+/// Opens the encoder chosen. Whatever is chosen but `OpenH264`, a board's encoder that is missing or fails
+/// is replaced by software, at once or while running, with one line in the log.
+pub fn open_video(choice: EncoderChoice, settings: &VideoSettings) -> Result<Box<dyn VideoEncoder>, EncodeError> {
+    let board = match choice {
+        EncoderChoice::OpenH264 => None,
+        EncoderChoice::Auto | EncoderChoice::V4l2M2m => m2m::find(),
+    };
+    let Some(path) = board else {
+        if choice == EncoderChoice::V4l2M2m {
+            log::warn!("encoding in software: no V4L2 encoder for H.264 under /dev");
+        }
+        return Ok(Box::new(openh264::OpenH264::open(settings)?));
+    };
+    let at = |settings: &VideoSettings, bitrate_bps| VideoSettings { bitrate_bps, ..settings.clone() };
+    let (for_board, for_software) = (settings.clone(), settings.clone());
+    let encoder = fallback::Fallback::open(
+        Box::new(move |bitrate_bps| Ok(Box::new(m2m::open(&path, &at(&for_board, bitrate_bps))?))),
+        Box::new(move |bitrate_bps| Ok(Box::new(openh264::OpenH264::open(&at(&for_software, bitrate_bps))?))),
+        settings.bitrate_bps,
+    )?;
+    Ok(Box::new(encoder))
 }
 
 fn check_size(picture: &RawFrame, width: u32, height: u32) -> Result<(), EncodeError> {

@@ -2,7 +2,7 @@
 //! unbroken run of samples at the nominal rate on the monotonic clock. Sans-IO.
 //!
 //! Output time is counted samples. Where the next input sample belongs is told by its capture time; the
-//! difference steers the resampler ([`rate`]). A difference past [`RESYNC_NANOS`] is not steered away: silence
+//! difference steers the resampler (`rate`). A difference past 100 ms is not steered away: silence
 //! is put in, or samples are dropped. Without input there is silence, so the sound never ends.
 //!
 //! Not here: encoding, threads, waiting.
