@@ -98,7 +98,13 @@ impl LiveHls {
         loop {
             match reader.next().await {
                 Read::Unit { track, unit } => {
-                    let news = self.lock().packager.push(&track, unit);
+                    let (news, wants_key_frame) = {
+                        let packager = &mut self.lock().packager;
+                        (packager.push(&track, unit), packager.wants_key_frame())
+                    };
+                    if wants_key_frame {
+                        self.stream.request_key_frame();
+                    }
                     if news.captured.is_some() {
                         self.note_part(news);
                     }

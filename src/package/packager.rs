@@ -87,6 +87,11 @@ impl Packager {
         self.dropped + self.renditions().map(Packaged::dropped).sum::<u64>()
     }
 
+    /// Nothing more can be shown until a key frame comes: whoever can should ask for one.
+    pub fn wants_key_frame(&self) -> bool {
+        !self.ended && self.video.as_ref().is_some_and(Packaged::waits_for_key)
+    }
+
     /// The wall clock has been set; segments from here on say so.
     pub fn set_epoch(&mut self, epoch: Epoch) {
         self.epoch = epoch;

@@ -188,6 +188,10 @@ impl Packaged {
         self.segmenter.discontinuities()
     }
 
+    pub(super) fn waits_for_key(&self) -> bool {
+        self.segmenter.waits_for_key()
+    }
+
     pub(super) fn dropped(&self) -> u64 {
         self.segmenter.dropped()
     }

@@ -122,6 +122,11 @@ impl Segmenter {
         self.dropped
     }
 
+    /// Pictures are left out until a key frame comes.
+    pub(super) fn waits_for_key(&self) -> bool {
+        self.waits_for_key
+    }
+
     /// The pictures were cut at this tick (of this track).
     pub(super) fn boundary(&mut self, at: i64) {
         self.rule = Rule::Follow;

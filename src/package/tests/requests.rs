@@ -102,13 +102,40 @@ fn the_multivariant_playlist_waits_for_the_sound_but_not_for_ever() {
 }
 
 #[test]
+fn the_bandwidth_is_what_is_configured_and_then_what_is_measured() {
+    let mut packager = packager(Settings { expect_audio: false, ..settings() });
+    let mut content = pictures(&video_track(Some((30, 1)), 1280), (30, 1), 30, 0, 1_010);
+    let rest = content.split_off(16);
+    push_all(&mut packager, content);
+    let configured = "BANDWIDTH=3000000,AVERAGE-BANDWIDTH=3000000,";
+    assert!(text(&mut packager, "index.m3u8").contains(configured));
+    push_all(&mut packager, rest);
+    // A second with one key frame of 5,000 bytes and 29 other pictures of 1,000, and some boxes.
+    let multivariant = text(&mut packager, "index.m3u8");
+    let (_, parsed) = m3u8_rs::parse_master_playlist(multivariant.as_bytes()).expect("a playlist");
+    assert!((272_000..285_000).contains(&parsed.variants[0].bandwidth), "{multivariant}");
+}
+
+#[test]
+fn after_a_gap_a_key_frame_is_wanted() {
+    let mut packager = some();
+    assert!(!packager.wants_key_frame());
+    let track = video_track(Some((30, 1)), 1280);
+    let mut late = pictures(&track, (30, 1), 30, 5_000, 6_500);
+    push_all(&mut packager, late.drain(1..30).collect());
+    assert!(packager.wants_key_frame());
+    push_all(&mut packager, late.split_off(1));
+    assert!(!packager.wants_key_frame());
+}
+
+#[test]
 fn an_end_is_said_and_nothing_waits_for_more() {
     let mut packager = some();
     packager.end();
     for url in ["5e55/video.m3u8?_HLS_msn=5", "5e55/audio.m3u8?_HLS_msn=9&_HLS_part=70"] {
         assert!(text(&mut packager, url).ends_with("\n#EXT-X-ENDLIST\n"), "{url}");
     }
-    assert_eq!(get(&mut packager, "5e55/video/3.1.m4s").clone(), get(&mut packager, "5e55/video/3.1.m4s"));
+    assert_eq!(kind(&get(&mut packager, "5e55/video/3.m4s")), "ready", "the last segment is whole");
     assert_eq!(get(&mut packager, "5e55/video/4.0.m4s"), Answer::Gone);
     let news = packager.push(&video_track(None, 1280), picture(UPTIME_S * 90_000 + 900_000, 3_000, true));
     assert_eq!(news, News::default(), "nothing follows an end");
