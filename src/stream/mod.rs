@@ -1,6 +1,6 @@
 //! A live stream: one publisher, any number of readers, a bounded history between them.
 //!
-//! [`ring`] is the sans-IO heart: what is kept, where a reader resumes after it fell behind.
+//! `ring` is the sans-IO heart: what is kept, where a reader resumes after it fell behind.
 //! [`Stream`] is the thin shell around it: a lock, wake-ups, the state of the sources, requests that
 //! go against the flow (a key frame, a bitrate).
 //!
