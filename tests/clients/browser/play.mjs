@@ -141,7 +141,8 @@ try {
       paused: after.paused,
       muted: after.muted,
       strips_read: sorted.length,
-      latency_ms: sorted.length
+      // Something else than the test picture passes the strip's check now and then.
+      latency_ms: sorted.length > frames.length / 2
         ? { p50: percentile(0.5), p99: percentile(0.99), max: sorted.at(-1), min: sorted[0] }
         : null,
       page: after.stats,
