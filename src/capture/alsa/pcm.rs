@@ -149,6 +149,9 @@ impl PcmIo for Pcm {
     }
 
     fn position(&mut self) -> Result<Position, i32> {
+        // The rate plugin fetches and converts here and nowhere else: without this, what `plughw:` says
+        // to be waiting stays nothing. (Run against snd-aloop at another rate.)
+        self.pcm.avail_update().map_err(|error| error.errno().abs())?;
         let status = self.pcm.status().map_err(|error| error.errno().abs())?;
         let now = self.now();
         let stamp = status.get_htstamp();

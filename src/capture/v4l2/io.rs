@@ -70,7 +70,7 @@ pub(crate) trait Io: Send + Sync + 'static {
     /// Takes one event from the queue.
     fn take_event(&self) -> io::Result<()>;
 
-    /// What the device says it can do. Where sizes come in steps, rates are those at the step
+    /// What the device says it can do, of what the box can use. Where sizes come in steps, rates are those at the step
     /// nearest to `near`.
     fn offers(&self, near: Size) -> Vec<Offer>;
 

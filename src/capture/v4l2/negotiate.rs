@@ -143,7 +143,7 @@ fn gap(rate: FrameRate, target: FrameRate) -> (u64, u64) {
     (missing, rate.abs_diff(target))
 }
 
-/// For people: `yuyv 640x480 at 30, 15; mjpeg 1280x720 at 30`.
+/// For people: `yuyv 640x480, 1280x720; mjpeg 1280x720`. The rates would make a page of it.
 pub(crate) struct Listed<'a>(pub &'a [Offer]);
 
 impl fmt::Display for Listed<'_> {
@@ -151,17 +151,14 @@ impl fmt::Display for Listed<'_> {
         if self.0.is_empty() {
             return write!(f, "nothing");
         }
-        for (i, offer) in self.0.iter().enumerate() {
-            let separator = if i == 0 { "" } else { "; " };
-            match offer.fourcc.camera_format() {
-                Some(known) => write!(f, "{separator}{} {}", format::name(known), offer.sizes)?,
-                None => write!(f, "{separator}{} {}", offer.fourcc, offer.sizes)?,
-            }
-            if offer.rates != Rates::Unknown {
-                write!(f, " at {}", offer.rates)?;
-            }
+        let mut separator = "";
+        for offers in self.0.chunk_by(|a, b| a.fourcc == b.fourcc) {
+            let known = offers.first().and_then(|offer| offer.fourcc.camera_format());
+            let sizes: Vec<String> = offers.iter().map(|offer| offer.sizes.to_string()).collect();
+            write!(f, "{separator}{} {}", known.map_or("another format", format::name), sizes.join(", "))?;
+            separator = "; ";
         }
-        Ok(())
+        write!(f, " (`capturebox devices` lists the frame rates)")
     }
 }
 

@@ -306,7 +306,8 @@ impl Io for Device {
 
     fn offers(&self, near: Size) -> Vec<Offer> {
         let mut offers = Vec::new();
-        for fourcc in self.formats(CAPTURE) {
+        // vivid has ninety formats: only what can be used is looked into.
+        for fourcc in self.formats(CAPTURE).into_iter().filter(|fourcc| fourcc.camera_format().is_some()) {
             for sizes in self.sizes(fourcc) {
                 let at = match sizes {
                     Sizes::One(size) => Some(size),

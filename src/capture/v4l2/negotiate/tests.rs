@@ -115,8 +115,11 @@ fn ntsc_rates_count_as_the_round_ones() {
 
 #[test]
 fn what_is_offered_can_be_read() {
-    let offers = [offer(b"YUYV", "640x480", &[30, 15]), tc358743()[0].clone()];
-    assert_eq!(Listed(&offers).to_string(), "yuyv 640x480 at 30, 15; RGB3 16x16 to 16376x16376");
+    let uyvy = tc358743().remove(1);
+    let offers = [offer(b"YUYV", "640x480", &[30, 15]), offer(b"YUYV", "1280x720", &[10]), uyvy];
+    let listed = "yuyv 640x480, 1280x720; uyvy 16x16 to 16376x16376 (`capturebox devices` lists the frame rates)";
+    assert_eq!(Listed(&offers).to_string(), listed);
+    assert_eq!(offers[0].rates.to_string(), "30, 15");
     assert_eq!(Listed(&[]).to_string(), "nothing");
 }
 

@@ -260,7 +260,7 @@ fn every_refusal_says_what_to_do() {
         (camera().refusing("stream on", libc::ENOSPC), any, "another USB port"),
         (camera().refusing("facts", libc::ENOTTY), any, "not a video capture device"),
         (camera().refusing("facts", libc::ENODEV), any, "was unplugged"),
-        (camera(), nv12, "can't do nv12 64x48; it offers yuyv 64x48 at 30"),
+        (camera(), nv12, "can't do nv12 64x48; it offers yuyv 64x48 ("),
         (encoder(), any, "it is an encoder, not a camera"),
         (bare(), any, "it offers no picture format"),
         (multi_planar(), any, "multi-planar"),
