@@ -110,3 +110,92 @@ fn cache_control(cache: Cache) -> HeaderValue {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+    use hyper::body::Body as _;
+    use hyper::header::{ACCEPT_ENCODING, CONTENT_LENGTH};
+
+    /// A segment of ten bytes in two parts.
+    fn segment() -> Resource {
+        Resource {
+            content_type: "video/mp4",
+            cache: Cache::Immutable,
+            body: vec![Bytes::from_static(b"01234"), Bytes::from_static(b"56789")],
+            gzip: None,
+        }
+    }
+
+    fn playlist() -> Resource {
+        Resource {
+            content_type: "application/vnd.apple.mpegurl",
+            cache: Cache::BlockingPlaylist { max_age_s: 12 },
+            body: vec![Bytes::from_static(b"#EXTM3U\n")],
+            gzip: Some(Bytes::from_static(b"gz")),
+        }
+    }
+
+    /// The answer to a request with these headers, and its body.
+    fn ask(
+        resource: Resource,
+        method: Method,
+        request: &[(hyper::header::HeaderName, &str)],
+    ) -> (Response<()>, Vec<u8>) {
+        let mut headers = HeaderMap::new();
+        for (name, value) in request {
+            headers.insert(name, HeaderValue::from_str(value).expect("a value"));
+        }
+        let (head, mut body) = resource_response(resource, &method, &headers).into_parts();
+        assert!(!head.headers.contains_key(CONTENT_LENGTH), "hyper writes it, from the body's size");
+        let size = body.size_hint().exact().expect("known from the start");
+        let mut bytes = Vec::new();
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        while let std::task::Poll::Ready(Some(Ok(frame))) = std::pin::Pin::new(&mut body).poll_frame(&mut context) {
+            let mut data = frame.into_data().unwrap_or_default();
+            let len = data.len();
+            bytes.extend_from_slice(&bytes::Buf::copy_to_bytes(&mut data, len));
+        }
+        assert_eq!(bytes.len() as u64, size);
+        (Response::from_parts(head, ()), bytes)
+    }
+
+    fn text<'a>(response: &'a Response<()>, name: &hyper::header::HeaderName) -> &'a str {
+        response.headers().get(name).map_or("", |value| value.to_str().expect("ASCII"))
+    }
+
+    #[test]
+    fn media_is_served_in_ranges_over_its_parts() {
+        let get = |range: &str| ask(segment(), Method::GET, &[(RANGE, range)]);
+        let (whole, bytes) = ask(segment(), Method::GET, &[]);
+        assert_eq!((whole.status(), bytes.as_slice()), (StatusCode::OK, &b"0123456789"[..]));
+        assert_eq!(text(&whole, &ACCEPT_RANGES), "bytes");
+        assert_eq!(text(&whole, &CACHE_CONTROL), "public, max-age=31536000, immutable");
+        let (part, bytes) = get("bytes=3-6");
+        assert_eq!((part.status(), bytes.as_slice()), (StatusCode::PARTIAL_CONTENT, &b"3456"[..]));
+        assert_eq!(text(&part, &CONTENT_RANGE), "bytes 3-6/10");
+        let (none, _) = get("bytes=10-");
+        assert_eq!((none.status(), text(&none, &CONTENT_RANGE)), (StatusCode::RANGE_NOT_SATISFIABLE, "bytes */10"));
+        let (several, bytes) = get("bytes=0-1,3-4");
+        assert_eq!((several.status(), bytes.len()), (StatusCode::OK, 10));
+    }
+
+    #[test]
+    fn a_range_is_for_get_and_without_a_condition_that_we_can_not_check() {
+        let (head, _) = ask(segment(), Method::HEAD, &[(RANGE, "bytes=3-6")]);
+        assert_eq!(head.status(), StatusCode::OK);
+        let (conditional, bytes) = ask(segment(), Method::GET, &[(RANGE, "bytes=3-6"), (IF_RANGE, "\"tag\"")]);
+        assert_eq!((conditional.status(), bytes.len()), (StatusCode::OK, 10));
+    }
+
+    #[test]
+    fn playlists_are_compressed_for_those_who_take_it() {
+        let (plain, bytes) = ask(playlist(), Method::GET, &[(RANGE, "bytes=0-1")]);
+        assert_eq!((plain.status(), bytes.as_slice()), (StatusCode::OK, &b"#EXTM3U\n"[..]));
+        assert_eq!((text(&plain, &VARY), text(&plain, &CONTENT_ENCODING)), ("accept-encoding", ""));
+        let (gzip, bytes) = ask(playlist(), Method::GET, &[(ACCEPT_ENCODING, "br, gzip")]);
+        assert_eq!((text(&gzip, &CONTENT_ENCODING), bytes.as_slice()), ("gzip", &b"gz"[..]));
+        assert_eq!(text(&gzip, &CACHE_CONTROL), "public, max-age=12");
+    }
+}

@@ -58,8 +58,9 @@ const CONFIG: Partial<HlsConfig> = {
   lowLatencyMode: true,
   // Steering sets the rate; hls.js would wait for a second of buffer.
   maxLiveSyncPlaybackRate: 1,
-  // Where it starts, seconds behind the edge; the steering takes over from there.
-  liveSyncDuration: 0.4,
+  // Where it starts, seconds behind the edge, a part at least; fetching and decoding add their time, and
+  // from there the steering takes over.
+  liveSyncDuration: 0.1,
   liveMaxLatencyDuration: 10,
   backBufferLength: 4,
   maxBufferLength: 8,
@@ -242,6 +243,7 @@ export class Player {
       now: performance.now() / 1000,
       position: video.currentTime,
       bufferEnd: end,
+      muted: video.muted,
     });
     if (video.playbackRate !== rate) video.playbackRate = rate;
     if (seekTo !== null && seekTo < end) {

@@ -21,6 +21,8 @@ export interface SteeringLimits {
   readonly recent: number;
   /** Rates stay within 1 ± this: inaudible with the pitch preserved. */
   readonly rateRange: number;
+  /** The same while nobody listens. */
+  readonly mutedRateRange: number;
   /** Time in which a deviation is steered away. */
   readonly response: number;
   /** Steering starts at this deviation and ends at a third of it. */
@@ -29,6 +31,8 @@ export interface SteeringLimits {
   readonly jump: number;
   /** The same at the start, when a jump disturbs nobody. */
   readonly firstJump: number;
+  /** A jump makes the decoder start anew, which takes a while: no two closer than this. */
+  readonly jumpPause: number;
 }
 
 export const LIMITS: SteeringLimits = {
@@ -39,10 +43,12 @@ export const LIMITS: SteeringLimits = {
   jitterMemory: 20,
   recent: 1.5,
   rateRange: 0.06,
+  mutedRateRange: 0.15,
   response: 1.5,
   tolerance: 0.024,
   jump: 1.2,
-  firstJump: 0.15,
+  firstJump: 0.5,
+  jumpPause: 10,
 };
 
 export interface Observation {
@@ -52,6 +58,7 @@ export interface Observation {
   readonly position: number;
   /** The end of the buffered range that the playhead is in. */
   readonly bufferEnd: number;
+  readonly muted: boolean;
 }
 
 export interface Command {
@@ -69,6 +76,7 @@ export class Steering {
   private place = 0;
   private started = 0;
   private settled = false;
+  private jumped = -Infinity;
 
   constructor(private readonly limits: SteeringLimits = LIMITS) {}
 
@@ -132,13 +140,17 @@ export class Steering {
     const behind = this.envelope - this.margin - this.place;
     const jump = this.settled ? limits.jump : limits.firstJump;
     this.settled = true;
-    if (behind > jump) {
-      this.steering = false;
+    if (behind > jump && seen.now - this.jumped > limits.jumpPause) {
+      // How parts come while the decoder starts anew says nothing.
+      this.restart();
+      this.settled = true;
+      this.jumped = seen.now;
       return { rate: 1, seekTo: seen.position + behind };
     }
     this.steering = Math.abs(behind) > (this.steering ? limits.tolerance / 3 : limits.tolerance);
     if (!this.steering) return { rate: 1, seekTo: null };
-    const change = Math.max(-limits.rateRange, Math.min(limits.rateRange, behind / limits.response));
+    const range = seen.muted ? limits.mutedRateRange : limits.rateRange;
+    const change = Math.max(-range, Math.min(range, behind / limits.response));
     return { rate: 1 + Math.round(change * 200) / 200, seekTo: null };
   }
 

@@ -84,7 +84,7 @@ export class StreamView {
     this.sound.classList.toggle("urgent", muted);
     this.sound.replaceChildren(
       icon(muted ? "M4 9v6h4l5 4V5L8 9zM16 9l5 6M21 9l-5 6" : "M4 9v6h4l5 4V5L8 9zM16 9a4 4 0 0 1 0 6M18.500 6.500a8 8 0 0 1 0 11", true),
-      make("span", {}, muted ? "Sound on" : "Sound off"));
+      make("span", { className: muted ? "" : "unseen" }, muted ? "Sound on" : "Sound off"));
     if (state !== "live") this.latency.textContent = "";
   }
 

@@ -42,7 +42,7 @@ function simulate(seconds: number, delay: (part: number) => number, behind: numb
       dry = false;
       position += TICK * rate;
     }
-    const command = steering.observe({ now, position, bufferEnd: end });
+    const command = steering.observe({ now, position, bufferEnd: end, muted: false });
     rate = command.rate;
     run.rates.add(rate);
     if (command.seekTo !== null) { run.seeks += 1; position = command.seekTo; }
@@ -106,8 +106,8 @@ test("a stall now and then is learned from", () => {
 
 test("after the page slept it measures anew instead of believing the gap", () => {
   const steering = new Steering();
-  steering.observe({ now: 1, position: 1, bufferEnd: 1.3 });
-  assert.deepEqual(steering.observe({ now: 601, position: 1.3, bufferEnd: 1.3 }), { rate: 1, seekTo: null });
+  steering.observe({ now: 1, position: 1, bufferEnd: 1.3, muted: false });
+  assert.deepEqual(steering.observe({ now: 601, position: 1.3, bufferEnd: 1.3, muted: false }), { rate: 1, seekTo: null });
   assert.equal(steering.lowWater, null);
 });
 
@@ -115,6 +115,6 @@ test("stalls add to the margin, with a limit, and are forgotten", () => {
   const steering = new Steering();
   for (let i = 0; i < 100; i++) steering.stalled();
   assert.equal(steering.margin, LIMITS.margin + LIMITS.stallMarginMost);
-  for (let now = 0; now < 1000; now += 1) steering.observe({ now, position: now, bufferEnd: now + 0.3 });
+  for (let now = 0; now < 1000; now += 1) steering.observe({ now, position: now, bufferEnd: now + 0.3, muted: false });
   assert.ok(steering.margin < LIMITS.margin + 0.001);
 });
