@@ -17,7 +17,7 @@ mod value;
 
 pub use problem::{ConfigError, Problem};
 
-use crate::encode::Profile;
+use crate::encode::{EncoderChoice, Profile};
 use crate::time::FrameRate;
 use problem::Document;
 use section::{Field, Section};
@@ -355,15 +355,6 @@ impl Default for EncodeConfig {
         }
     }
 }
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum EncoderChoice {
-    #[default]
-    Auto,
-    V4l2M2m,
-    OpenH264,
-}
-
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HlsConfig {
     pub part_ms: u32,

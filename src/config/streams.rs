@@ -3,11 +3,11 @@
 use super::problem::{Document, Quoted};
 use super::section::{Field, Section};
 use super::{
-    AUDIO_BITRATE_BPS, CameraFormat, EncodeConfig, EncoderChoice, GOP_MS, HlsConfig, InputSource, Inputs,
-    MAX_HISTORY_S, MAX_STREAMS, PART_MS, SEGMENT_MS, Size, StreamConfig, StreamName, VIDEO_BITRATE_BPS,
-    VideoCommandFormat, VideoSource, WINDOW, sources, value,
+    AUDIO_BITRATE_BPS, CameraFormat, EncodeConfig, GOP_MS, HlsConfig, InputSource, Inputs, MAX_HISTORY_S, MAX_STREAMS,
+    PART_MS, SEGMENT_MS, Size, StreamConfig, StreamName, VIDEO_BITRATE_BPS, VideoCommandFormat, VideoSource, WINDOW,
+    sources, value,
 };
-use crate::encode::Profile;
+use crate::encode::{EncoderChoice, Profile};
 use crate::time::FrameRate;
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;

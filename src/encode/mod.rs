@@ -15,7 +15,6 @@ pub mod pacer;
 #[cfg(test)]
 mod test_sound;
 
-use crate::config::EncoderChoice;
 use crate::media::{AccessUnit, RawFrame, Track};
 use crate::time::FrameRate;
 use bytes::Bytes;
@@ -34,6 +33,16 @@ pub struct VideoSettings {
     /// A key frame every so many frames; at least 1.
     pub gop_frames: u32,
     pub profile: Profile,
+}
+
+/// Which H.264 encoder to use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum EncoderChoice {
+    /// The SoC's where there is one, else software.
+    #[default]
+    Auto,
+    V4l2M2m,
+    OpenH264,
 }
 
 /// H.264 profiles that every player can play; none uses B-frames here.

@@ -2,7 +2,7 @@
 #![allow(clippy::disallowed_methods, reason = "telling the time is what this is for")]
 
 use super::body::Body;
-use super::site::Served;
+use super::served::Served;
 use crate::package::live::HlsStatus;
 use crate::pipeline::Counts;
 use crate::stream::{Stream, StreamStatus};

@@ -1,8 +1,8 @@
 //! The built page, embedded: `index.html` and files whose names carry their content's hash.
 
 use super::body::Body;
+use super::headers::accepts_gzip;
 use super::problem::not_found;
-use super::site::accepts_gzip;
 use bytes::Bytes;
 use hyper::header::{
     CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH,

@@ -1,9 +1,9 @@
 //! Playlists and media: the packager's answers as HTTP.
 
 use super::body::Body;
+use super::headers::{accepts_gzip, shared};
 use super::problem::{not_found, problem};
 use super::range::RangeRequest;
-use super::site::{accepts_gzip, shared};
 use crate::package::live::LiveHls;
 use crate::package::{Answer, Cache, Request, Resource};
 use hyper::header::{

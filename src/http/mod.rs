@@ -14,11 +14,13 @@ mod assets;
 mod body;
 mod census;
 mod connection;
+mod headers;
 mod listener;
 mod media;
 mod problem;
 mod range;
 mod route;
+mod served;
 mod site;
 mod watch;
 

@@ -404,7 +404,7 @@ fn a_failing_board_is_tried_once_more_and_then_replaced_by_software() {
 fn without_a_board_the_choice_falls_to_software() {
     // This machine has no encoder, or the test has nothing to say.
     if find().is_none() {
-        for choice in [crate::config::EncoderChoice::Auto, crate::config::EncoderChoice::V4l2M2m] {
+        for choice in [crate::encode::EncoderChoice::Auto, crate::encode::EncoderChoice::V4l2M2m] {
             assert_eq!(crate::encode::open_video(choice, &settings()).expect("opens").name(), "openh264");
         }
     }

@@ -1,8 +1,8 @@
 //! Pictures: paced, repeated, replaced by the slate, straight through.
 
 use super::{assert_seamless, drain, reader, state, stream};
-use crate::config::{EncodeConfig, EncoderChoice, Size};
-use crate::encode::{EncodeError, EncodedPicture, Profile, Timing, VideoEncoder, VideoSettings};
+use crate::config::{EncodeConfig, Size};
+use crate::encode::{EncodeError, EncodedPicture, EncoderChoice, Profile, Timing, VideoEncoder, VideoSettings};
 use crate::media::{AccessUnit, Codec, H264Params, PixelFormat, RawFrame, Track, TrackId};
 use crate::pipeline::Line;
 use crate::pipeline::Report;
