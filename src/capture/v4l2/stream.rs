@@ -235,7 +235,8 @@ impl<D: Io> Capture for V4l2Capture<D> {
             let ready = self.device.wait(now.until(deadline).min(SIGNAL_CHECK));
             let ready = ready.map_err(|error| explain(&self.name, "waiting for a frame", error))?;
             if ready.event && self.device.take_event().is_ok() && self.signal.is_some() {
-                return Err(self.no_signal("the signal has changed"));
+                let gone = self.device.signal().err().and_then(|error| no_signal(&error));
+                return Err(self.no_signal(gone.unwrap_or("it has changed")));
             }
             if ready.error && !ready.frame {
                 if let Some(captured) = self.take_filled()? {

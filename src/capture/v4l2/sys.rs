@@ -295,8 +295,14 @@ impl Io for Device {
     }
 
     fn subscribe_source_change(&self) -> io::Result<()> {
-        let mut subscription =
-            v4l2_event_subscription { type_: V4L2_EVENT_SOURCE_CHANGE, ..v4l2_event_subscription::zeroed() };
+        // The event's id is the input that it is about.
+        let mut input = 0;
+        self.call(G_INPUT, &mut input)?;
+        let mut subscription = v4l2_event_subscription {
+            type_: V4L2_EVENT_SOURCE_CHANGE,
+            id: input.unsigned_abs(),
+            ..v4l2_event_subscription::zeroed()
+        };
         self.call(SUBSCRIBE_EVENT, &mut subscription)
     }
 

@@ -206,8 +206,9 @@ fn every_unit_of_an_h264_camera_is_delivered_and_its_buffer_given_back() {
 #[test]
 fn an_hdmi_signal_that_goes_or_changes_ends_the_capture_by_name() {
     let picture = |device: Simulated| device.picture_at(10, 1);
-    let table: [(Event, u64, &str); 4] = [
-        (Event::SourceChange(Err(libc::ENOLINK)), 1_000, "the signal has changed"),
+    let table: [(Event, u64, &str); 5] = [
+        (Event::SourceChange(Err(libc::ENOLINK)), 1_000, "no cable, or the other end is off"),
+        (Event::SourceChange(Ok(signal(1920, 1080))), 1_000, "it has changed"),
         (Event::QuietChange(Err(libc::ENOLINK)), 1_500, "no cable, or the other end is off"),
         (Event::QuietChange(Err(libc::ENOLCK)), 1_500, "no sync: the signal is unstable"),
         (Event::QuietChange(Ok(signal(1920, 1080))), 1_500, "the picture size has changed"),
