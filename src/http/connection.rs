@@ -59,7 +59,7 @@ where
         let turn = Turn(Arc::clone(&watch));
         let site = &site;
         async move {
-            let mut response = site.answer(&caller, &limits, &request).await;
+            let mut response = site.answer(&caller, &limits, request).await;
             let body = std::mem::take(response.body_mut());
             Ok::<_, Infallible>(response.map(|_| body.ending(turn)))
         }

@@ -11,28 +11,58 @@ use hyper::header::{
     RETRY_AFTER, VARY,
 };
 use hyper::{HeaderMap, Method, Response, StatusCode};
+use std::sync::Arc;
 
-/// Answers a path below a stream, waiting where the protocol says so.
-pub async fn respond(
-    live: &LiveHls,
-    path: &str,
-    query: Option<&str>,
-    method: &Method,
-    headers: &HeaderMap,
-) -> Response<Body> {
-    shared(match Request::parse(path, query) {
-        None => not_found(),
-        Some(Err(bad)) => problem(StatusCode::BAD_REQUEST, format!("{bad}\n")),
-        Some(Ok(request)) => match live.respond(&request).await {
-            Answer::Ready(resource) => resource_response(resource, method, headers),
+/// A request for a playlist or media, and all that matters of its headers.
+pub struct Asked {
+    live: Arc<LiveHls>,
+    request: Request,
+    wants: Wants,
+}
+
+/// How the client would like its answer.
+struct Wants {
+    gzip: bool,
+    /// Not for HEAD (RFC 9110 §14.2), nor when `If-Range` asks for a validator, which media has none of.
+    range: Option<HeaderValue>,
+}
+
+impl Wants {
+    fn of(method: &Method, headers: &HeaderMap) -> Self {
+        let range = headers.get(RANGE).filter(|_| method == Method::GET && !headers.contains_key(IF_RANGE));
+        Self { gzip: accepts_gzip(headers), range: range.cloned() }
+    }
+}
+
+impl Asked {
+    /// `Err` is the answer to a path or query that can't be meant.
+    pub fn parse(
+        live: Arc<LiveHls>,
+        path: &str,
+        query: Option<&str>,
+        method: &Method,
+        headers: &HeaderMap,
+    ) -> Result<Self, Box<Response<Body>>> {
+        match Request::parse(path, query) {
+            Some(Ok(request)) => Ok(Self { live, request, wants: Wants::of(method, headers) }),
+            Some(Err(bad)) => Err(Box::new(shared(problem(StatusCode::BAD_REQUEST, format!("{bad}\n"))))),
+            None => Err(Box::new(shared(not_found()))),
+        }
+    }
+
+    /// Answers, waiting where the protocol says so.
+    pub async fn respond(self) -> Response<Body> {
+        let Self { live, request, wants } = self;
+        shared(match live.respond(&request).await {
+            Answer::Ready(resource) => resource_response(resource, &wants),
             Answer::TooFarAhead => problem(StatusCode::BAD_REQUEST, "That is too far in the future.\n"),
             Answer::Gone => problem(StatusCode::NOT_FOUND, "That is not here, or not here any more.\n"),
             Answer::Busy => soon(problem(StatusCode::SERVICE_UNAVAILABLE, "Too many are waiting already.\n")),
             Answer::TimedOut | Answer::Wait => {
                 soon(problem(StatusCode::SERVICE_UNAVAILABLE, "It did not come in time.\n"))
             }
-        },
-    })
+        })
+    }
 }
 
 fn soon(mut response: Response<Body>) -> Response<Body> {
@@ -40,9 +70,9 @@ fn soon(mut response: Response<Body>) -> Response<Body> {
     response
 }
 
-fn resource_response(resource: Resource, method: &Method, request: &HeaderMap) -> Response<Body> {
+fn resource_response(resource: Resource, wants: &Wants) -> Response<Body> {
     let Resource { content_type, cache, body, gzip } = resource;
-    let (compressible, gzip) = (gzip.is_some(), gzip.filter(|_| accepts_gzip(request)));
+    let (compressible, gzip) = (gzip.is_some(), gzip.filter(|_| wants.gzip));
     let compressed = gzip.is_some();
     let mut range = None;
     let body = match gzip {
@@ -50,7 +80,8 @@ fn resource_response(resource: Resource, method: &Method, request: &HeaderMap) -
         None if compressible => Body::from(body),
         None => {
             let len = body.iter().map(bytes::Bytes::len).sum::<usize>() as u64;
-            match requested(method, request, len) {
+            let range_request = wants.range.as_ref().map(|range| RangeRequest::parse(range.as_bytes(), len));
+            match range_request.unwrap_or(RangeRequest::Whole) {
                 RangeRequest::Whole => Body::from(body),
                 RangeRequest::Unsatisfiable => return unsatisfiable(len),
                 RangeRequest::Part(part) => {
@@ -78,16 +109,6 @@ fn resource_response(resource: Resource, method: &Method, request: &HeaderMap) -
         *response.status_mut() = StatusCode::PARTIAL_CONTENT;
     }
     response
-}
-
-/// Ranges are for GET (RFC 9110 §14.2), and media has no validator that `If-Range` could match.
-fn requested(method: &Method, request: &HeaderMap, len: u64) -> RangeRequest {
-    match request.get(RANGE) {
-        Some(range) if method == Method::GET && !request.contains_key(IF_RANGE) => {
-            RangeRequest::parse(range.as_bytes(), len)
-        }
-        _ => RangeRequest::Whole,
-    }
 }
 
 fn unsatisfiable(len: u64) -> Response<Body> {
@@ -147,7 +168,7 @@ mod tests {
         for (name, value) in request {
             headers.insert(name, HeaderValue::from_str(value).expect("a value"));
         }
-        let (head, mut body) = resource_response(resource, &method, &headers).into_parts();
+        let (head, mut body) = resource_response(resource, &Wants::of(&method, &headers)).into_parts();
         assert!(!head.headers.contains_key(CONTENT_LENGTH), "hyper writes it, from the body's size");
         let size = body.size_hint().exact().expect("known from the start");
         let mut bytes = Vec::new();

@@ -5,7 +5,7 @@ use super::api;
 use super::assets;
 use super::body::Body;
 use super::headers::shared;
-use super::media;
+use super::media::Asked;
 use super::problem::{not_found, problem};
 use super::route::Route;
 use super::served::Served;
@@ -54,57 +54,83 @@ impl Site {
         self.served.read().unwrap_or_else(PoisonError::into_inner).get(stream).cloned()
     }
 
-    /// Answers one request. Waits only for a part that is about to come.
+    /// Answers one request. Waits only for a part that is about to come, and then holds nothing of the
+    /// request's own memory.
     pub async fn answer<B: hyper::body::Body>(
         &self,
         caller: &Caller,
         limits: &Limits,
-        request: &Request<B>,
+        request: Request<B>,
     ) -> Response<Body> {
+        let found = self.find(caller, limits, &request);
+        drop(request);
+        match found {
+            Found::Answer(response) => *response,
+            Found::Media(asked) => asked.respond().await,
+        }
+    }
+
+    fn find<B: hyper::body::Body>(&self, caller: &Caller, limits: &Limits, request: &Request<B>) -> Found {
         let uri = request.uri();
         log::debug!("http: {} {} {uri}", caller.address, request.method());
         if uri.path().len() + uri.query().map_or(0, str::len) > limits.target_bytes {
-            return closing(problem(StatusCode::URI_TOO_LONG, "That address is too long.\n"));
+            return closing(problem(StatusCode::URI_TOO_LONG, "That address is too long.\n")).into();
         }
         // A body whose length isn't told (chunked) could go on for ever.
         if request.body().size_hint().upper().is_none_or(|bytes| bytes > limits.body_bytes) {
-            return closing(problem(StatusCode::PAYLOAD_TOO_LARGE, "Nothing here takes a body of that size.\n"));
+            let text = "Nothing here takes a body of that size.\n";
+            return closing(problem(StatusCode::PAYLOAD_TOO_LARGE, text)).into();
         }
         let route = Route::of(uri.path());
         if let Err(status) = access::decide(caller, request.method(), &route, request.headers()) {
-            return problem(status, "That is not for you.\n");
+            return problem(status, "That is not for you.\n").into();
         }
         match *request.method() {
-            Method::GET | Method::HEAD => self.get(route, request).await,
-            Method::OPTIONS => options(),
+            Method::GET | Method::HEAD => self.get(route, request),
+            Method::OPTIONS => options().into(),
             _ => {
                 let mut response = problem(StatusCode::METHOD_NOT_ALLOWED, "This address can only be read.\n");
                 response.headers_mut().insert(ALLOW, METHODS);
-                response
+                response.into()
             }
         }
     }
 
-    async fn get<B>(&self, route: Route<'_>, request: &Request<B>) -> Response<Body> {
-        match route {
-            Route::Home => assets::page(request.headers()),
-            Route::Asset(name) => assets::asset(name, request.headers()),
+    fn get<B>(&self, route: Route<'_>, request: &Request<B>) -> Found {
+        let headers = request.headers();
+        let exists = |stream| self.streams.get(stream).is_some();
+        let response = match route {
+            Route::Home => assets::page(headers),
+            Route::Asset(name) => assets::asset(name, headers),
             Route::Time => shared(api::time(self.epoch())),
             Route::Streams => shared(api::streams(&self.streams.list(), |name| self.served(name))),
             Route::Media { stream, path } => match self.served(stream) {
                 Some(Served { live, .. }) => {
-                    let query = request.uri().query();
-                    media::respond(&live, path, query, request.method(), request.headers()).await
+                    return Asked::parse(live, path, request.uri().query(), request.method(), headers)
+                        .map_or_else(Found::Answer, Found::Media);
                 }
                 None => shared(not_found()),
             },
-            Route::StreamWithoutSlash(stream) if self.streams.get(stream).is_some() => redirect(&format!("/{stream}/")),
-            Route::StreamPage(stream) if self.streams.get(stream).is_some() => assets::page(request.headers()),
+            Route::StreamWithoutSlash(stream) if exists(stream) => redirect(&format!("/{stream}/")),
+            Route::StreamPage(stream) if exists(stream) => assets::page(headers),
             Route::StreamWithoutSlash(_) | Route::StreamPage(_) => {
                 problem(StatusCode::NOT_FOUND, "There is no stream of that name.\n")
             }
             Route::Unknown => not_found(),
-        }
+        };
+        response.into()
+    }
+}
+
+/// What stands at an address: the answer, or something that may still have to come.
+enum Found {
+    Answer(Box<Response<Body>>),
+    Media(Asked),
+}
+
+impl From<Response<Body>> for Found {
+    fn from(response: Response<Body>) -> Self {
+        Self::Answer(Box::new(response))
     }
 }
 

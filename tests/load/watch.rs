@@ -6,7 +6,7 @@ use crate::playlist::{self, Part, PartId};
 use crate::report::{Report, Stopwatch};
 use flate2::read::GzDecoder;
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::io::Read;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -20,12 +20,17 @@ const SETTLE: Duration = Duration::from_secs(2);
 /// How long a part's first sight is remembered, in parts of a rendition.
 const REMEMBERED: usize = 500;
 const EXCHANGES: usize = 9;
+/// Playlists unpacked that are remembered: of each rendition the last two, whole and as updates.
+const UNPACKED: usize = 8;
 
 struct Crowd {
     target: Target,
     hints: bool,
     clock: BoxClock,
     totals: RefCell<Totals>,
+    /// The last few playlists, as they came and as they read: the viewers get the same ones, and a
+    /// thousand machines would each unpack their own.
+    unpacked: RefCell<VecDeque<(Vec<u8>, Rc<str>)>>,
 }
 
 #[derive(Default)]
@@ -81,7 +86,7 @@ pub async fn run(url: &str, viewers: u32, seconds: u64, hints: bool) -> Result<R
     }
     let text = std::str::from_utf8(client.body())?;
     let renditions: Vec<String> = playlist::renditions(text).into_iter().map(|uri| target.join(uri)).collect();
-    let crowd = Rc::new(Crowd { target, hints, clock, totals: RefCell::default() });
+    let crowd = Rc::new(Crowd { target, hints, clock, totals: RefCell::default(), unpacked: RefCell::default() });
 
     let mut tasks = JoinSet::new();
     for viewer in 0..viewers {
@@ -156,18 +161,24 @@ async fn follow(crowd: &Crowd, rendition: usize, path: String) -> Result<()> {
     }
 }
 
-async fn reload(crowd: &Crowd, client: &mut Client, path: &str) -> Result<String> {
+async fn reload(crowd: &Crowd, client: &mut Client, path: &str) -> Result<Rc<str>> {
     let answer = client.get(&request(&crowd.target, path, true), true).await?;
     crowd.count(answer.len);
     if answer.status != 200 {
         return Err(format!("{path}: {}", answer.status).into());
     }
-    let mut text = String::with_capacity(4 << 10);
-    if answer.gzip {
-        GzDecoder::new(client.body()).read_to_string(&mut text)?;
-    } else {
-        text.push_str(std::str::from_utf8(client.body())?);
+    if !answer.gzip {
+        return Ok(std::str::from_utf8(client.body())?.into());
     }
+    let mut unpacked = crowd.unpacked.borrow_mut();
+    if let Some((_, text)) = unpacked.iter().find(|(packed, _)| packed == client.body()) {
+        return Ok(Rc::clone(text));
+    }
+    let mut text = String::new();
+    GzDecoder::new(client.body()).read_to_string(&mut text)?;
+    let text: Rc<str> = text.into();
+    unpacked.push_front((client.body().to_vec(), Rc::clone(&text)));
+    unpacked.truncate(UNPACKED);
     Ok(text)
 }
 
