@@ -155,7 +155,13 @@ impl Line for AudioLine {
                 self.after(encoded);
             }
             Mail::Unit { track, unit } => self.relay(track, unit, now),
-            Mail::Away(cause) => self.publisher.set_state(Kind::Audio, SourceState::NoSignal { cause }),
+            Mail::Away(cause) => {
+                self.publisher.set_state(Kind::Audio, SourceState::NoSignal { cause });
+                // No use waiting for more of it: silence goes on at once.
+                if let Some(relay) = &mut self.relay {
+                    relay.overdue = now;
+                }
+            }
             Mail::End => {
                 self.ended = true;
                 self.publisher.set_state(Kind::Audio, SourceState::Ended);

@@ -133,8 +133,10 @@ impl Line for VideoLine {
                 self.publisher.set_state(Kind::Video, SourceState::NoSignal { cause: cause.clone() });
                 self.cause = Some(cause);
                 self.slate = None;
-                if self.relay.is_none() {
-                    self.pacer.source_lost(now);
+                match &mut self.relay {
+                    // No use waiting for more of them: the slate goes on at once.
+                    Some(relay) => relay.overdue = now,
+                    None => self.pacer.source_lost(now),
                 }
             }
             Mail::Lost => {

@@ -267,3 +267,19 @@ fn encoded_pictures_go_straight_through_and_a_slate_bridges_their_absence() {
         assert!((0..=2 * FRAME).contains(&gap), "{gap}");
     }
 }
+
+#[test]
+fn a_program_that_ended_is_bridged_at_once() {
+    let mut rig = Rig::new();
+    let theirs = track(64, 48, b"theirs");
+    for n in 0..30 {
+        rig.unit(&theirs, n == 0);
+        rig.pass(Duration::from_nanos(33_333_333));
+    }
+    rig.line.handle(Mail::Away("it ended".into()), rig.now);
+    rig.pass(Duration::from_millis(100));
+    let units = drain(&mut rig.reader);
+    assert!((31..=34).contains(&units.len()), "{}", units.len());
+    assert_ne!(units.last().expect("units").0, theirs);
+    assert_eq!(rig.state(), SourceState::NoSignal { cause: "it ended".into() });
+}
