@@ -8,12 +8,16 @@
 
 /** Seconds throughout, as media elements count; rates are factors. */
 export interface SteeringLimits {
-  /** Buffer that is to be left when the latest part so far comes in: what the decoder needs. */
+  /**
+   * Buffer that is to be left when the latest part so far comes in. Players run dry before the buffer
+   * does: they hand sound to the system ahead of time. Measured: Chromium, at 95 ms.
+   */
   readonly margin: number;
-  /** How much a stall adds to the margin, and the most that stalls can add. */
-  readonly stallMargin: number;
-  readonly stallMarginMost: number;
-  /** How fast the stalls' share is forgotten: to 1/e in so long. */
+  /** Where a player ran dry, it needs so much more than it had left; any stall adds half of it. */
+  readonly slack: number;
+  /** The most that stalls can make of the margin. */
+  readonly marginMost: number;
+  /** How fast what stalls taught is forgotten: to 1/e in so long. */
   readonly stallMemory: number;
   /** How fast late parts are forgotten: to 1/e in so long. */
   readonly jitterMemory: number;
@@ -36,10 +40,10 @@ export interface SteeringLimits {
 }
 
 export const LIMITS: SteeringLimits = {
-  margin: 0.08,
-  stallMargin: 0.04,
-  stallMarginMost: 0.4,
-  stallMemory: 120,
+  margin: 0.12,
+  slack: 0.04,
+  marginMost: 0.5,
+  stallMemory: 900,
   jitterMemory: 20,
   recent: 1.5,
   rateRange: 0.06,
@@ -71,7 +75,7 @@ export class Steering {
   private recent: { at: number; arrival: number }[] = [];
   private previous: Observation | null = null;
   private envelope: number | null = null;
-  private stallShare = 0;
+  private learnt = 0;
   private steering = false;
   private place = 0;
   private started = 0;
@@ -82,7 +86,7 @@ export class Steering {
 
   /** Buffer to keep below the envelope, now. */
   get margin(): number {
-    return this.limits.margin + this.stallShare;
+    return this.limits.margin + this.learnt;
   }
 
   /** What would be left of the buffer if the next part came as late as the latest lately; null before the first. */
@@ -95,9 +99,11 @@ export class Steering {
     return this.envelope === null ? 0 : Math.max(0, this.lowestRecent() - this.envelope);
   }
 
-  /** Playback ran dry. */
-  stalled(): void {
-    this.stallShare = Math.min(this.limits.stallMarginMost, this.stallShare + this.limits.stallMargin);
+  /** Playback ran dry with `left` in the buffer: with none the network was late, else the player wants more. */
+  stalled(left: number): void {
+    const { margin, slack, marginMost } = this.limits;
+    const needed = Math.max(left + slack, this.margin + slack / 2);
+    this.learnt = Math.max(0, Math.min(marginMost, needed) - margin);
   }
 
   /** The timeline is a new one: forget where the parts were, not how badly they came. */
@@ -135,7 +141,7 @@ export class Steering {
     } else {
       this.envelope += (lowest - this.envelope) * (1 - Math.exp(-elapsed / limits.jitterMemory));
     }
-    this.stallShare *= Math.exp(-elapsed / limits.stallMemory);
+    this.learnt *= Math.exp(-elapsed / limits.stallMemory);
 
     const behind = this.envelope - this.margin - this.place;
     const jump = this.settled ? limits.jump : limits.firstJump;
