@@ -215,7 +215,7 @@ export class Player {
   private ranDry(): void {
     if (this.state !== "live" || this.video.seeking || document.hidden) return;
     this.stalls += 1;
-    this.steering.stalled(bufferEnd(this.video) - this.video.currentTime);
+    this.steering.stalled(performance.now() / 1000, bufferEnd(this.video) - this.video.currentTime);
   }
 
   private tick(): void {

@@ -19,6 +19,9 @@ export interface SteeringLimits {
   readonly marginMost: number;
   /** How fast what stalls taught is forgotten: to 1/e in so long. */
   readonly stallMemory: number;
+  /** A pause between observations that tells of a busy machine, and how long that is remembered. */
+  readonly busyGap: number;
+  readonly busyMemory: number;
   /** How fast late parts are forgotten: to 1/e in so long. */
   readonly jitterMemory: number;
   /** What counts as now, for the lowest arrival: a few parts. */
@@ -44,6 +47,8 @@ export const LIMITS: SteeringLimits = {
   slack: 0.04,
   marginMost: 0.5,
   stallMemory: 900,
+  busyGap: 0.1,
+  busyMemory: 2,
   jitterMemory: 20,
   recent: 1.5,
   rateRange: 0.06,
@@ -81,6 +86,7 @@ export class Steering {
   private started = 0;
   private settled = false;
   private jumped = -Infinity;
+  private busyAt = -Infinity;
 
   constructor(private readonly limits: SteeringLimits = LIMITS) {}
 
@@ -100,9 +106,12 @@ export class Steering {
   }
 
   /** Playback ran dry with `left` in the buffer: with none the network was late, else the player wants more. */
-  stalled(left: number): void {
-    const { margin, slack, marginMost } = this.limits;
-    const needed = Math.max(left + slack, this.margin + slack / 2);
+  stalled(now: number, left: number): void {
+    const { margin, slack, marginMost, busyMemory } = this.limits;
+    this.noteGap(now);
+    // When this machine had no time for us, what was left says nothing about the player.
+    const wanted = now - this.busyAt < busyMemory ? 0 : left + slack;
+    const needed = Math.max(wanted, this.margin + slack / 2);
     this.learnt = Math.max(0, Math.min(marginMost, needed) - margin);
   }
 
@@ -117,6 +126,7 @@ export class Steering {
 
   observe(seen: Observation): Command {
     const { limits, previous } = this;
+    this.noteGap(seen.now);
     this.previous = seen;
     this.place = seen.position - seen.now;
     const elapsed = previous === null ? 0 : seen.now - previous.now;
@@ -158,6 +168,11 @@ export class Steering {
     const range = seen.muted ? limits.mutedRateRange : limits.rateRange;
     const change = Math.max(-range, Math.min(range, behind / limits.response));
     return { rate: 1 + Math.round(change * 200) / 200, seekTo: null };
+  }
+
+  /** Observations come many times a second; when they don't, the machine is busy. */
+  private noteGap(now: number): void {
+    if (this.previous !== null && now - this.previous.now > this.limits.busyGap) this.busyAt = now;
   }
 
   private lowestRecent(): number {

@@ -36,7 +36,7 @@ function simulate(seconds: number, delay: (part: number) => number, behind: numb
     while ((next + 1) * PART + delay(next) <= now) end = ++next * PART;
     const room = end - position;
     if (room < TICK * rate) {
-      if (!dry) { run.stalls += 1; steering.stalled(room); }
+      if (!dry) { run.stalls += 1; steering.stalled(now, room); }
       dry = true;
     } else if (!dry || room > 0.1) {
       dry = false;
@@ -113,13 +113,20 @@ test("after the page slept it measures anew instead of believing the gap", () =>
 
 test("a player that runs dry early is given more, once", () => {
   const steering = new Steering();
-  steering.stalled(0.2);
+  steering.stalled(0, 0.2);
   assert.ok(Math.abs(steering.margin - (0.2 + LIMITS.slack)) < 1e-9, `${steering.margin}`);
+});
+
+test("what is left while the machine is busy teaches little", () => {
+  const steering = new Steering();
+  steering.observe({ now: 1, position: 1, bufferEnd: 1.3, muted: false });
+  steering.stalled(1.3, 0.25);
+  assert.ok(steering.margin <= LIMITS.margin + LIMITS.slack, `${steering.margin}`);
 });
 
 test("stalls add to the margin, with a limit, and are forgotten", () => {
   const steering = new Steering();
-  for (let i = 0; i < 100; i++) steering.stalled(0);
+  for (let i = 0; i < 100; i++) steering.stalled(0, 0);
   assert.equal(steering.margin, LIMITS.marginMost);
   for (let now = 0; now < 10_000; now += 1) steering.observe({ now, position: now, bufferEnd: now + 0.3, muted: false });
   assert.ok(steering.margin < LIMITS.margin + 0.001);
