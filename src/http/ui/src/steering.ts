@@ -43,18 +43,18 @@ export interface SteeringLimits {
 }
 
 export const LIMITS: SteeringLimits = {
-  margin: 0.12,
+  margin: 0.11,
   slack: 0.04,
   marginMost: 0.5,
   stallMemory: 900,
   busyGap: 0.1,
   busyMemory: 2,
-  jitterMemory: 20,
+  jitterMemory: 12,
   recent: 1.5,
   rateRange: 0.06,
   mutedRateRange: 0.15,
   response: 1.5,
-  tolerance: 0.024,
+  tolerance: 0.02,
   jump: 1.2,
   firstJump: 0.5,
   jumpPause: 10,
