@@ -23,8 +23,8 @@ use thiserror::Error;
 use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 
-/// Sockets need little: measured, one thread serves a thousand viewers with a third of a core, and two
-/// cost a quarter more, for waking each other. A board's cores are slower, but it has four.
+/// Sockets need little: measured, one thread serves a thousand viewers with 0.36 of a core, and two cost
+/// a tenth more, for waking each other. A board's cores are slower, but it has four.
 fn network_threads() -> usize {
     std::thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).clamp(1, 2))
 }
