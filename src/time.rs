@@ -132,6 +132,9 @@ pub struct FrameRate {
 }
 
 impl FrameRate {
+    /// When neither the configuration nor the source says a rate.
+    pub const DEFAULT: Self = Self::new(30, 1).expect("neither is zero");
+
     /// `None` when either is zero.
     pub const fn new(num: u32, den: u32) -> Option<Self> {
         match (NonZeroU32::new(num), NonZeroU32::new(den)) {

@@ -22,11 +22,6 @@ use std::time::Duration;
 const UNITS_LATE: Duration = Duration::from_secs(1);
 /// How soon an encoder that failed is opened again.
 const REOPEN_AFTER: Duration = Duration::from_secs(1);
-/// When neither the configuration nor the source says a rate.
-const DEFAULT_RATE: FrameRate = match FrameRate::new(30, 1) {
-    Some(rate) => rate,
-    None => unreachable!(),
-};
 
 /// What the line is set up with.
 #[derive(Debug, Clone)]
@@ -85,7 +80,7 @@ impl VideoLine {
         open_encoder: OpenEncoder,
         report: Arc<Report>,
     ) -> Self {
-        let rate = settings.frame_rate.unwrap_or(DEFAULT_RATE);
+        let rate = settings.frame_rate.unwrap_or(FrameRate::DEFAULT);
         Self {
             stream: stream.to_owned(),
             publisher,

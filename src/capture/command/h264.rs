@@ -16,7 +16,6 @@ use crate::time::{FrameRate, MonoTime, Timescale};
 use bytes::Bytes;
 use std::sync::Arc;
 
-const DEFAULT_RATE: FrameRate = FrameRate::new(30, 1).expect("neither is zero");
 /// Pictures that are read ahead of real time.
 const HELD_UNITS: usize = 8;
 const HELD_BYTES: usize = 4 << 20;
@@ -91,7 +90,7 @@ impl H264 {
     }
 
     fn set_parameters(&mut self, params: H264Params) {
-        let frame_rate = params.frame_rate.or(self.configured_rate).unwrap_or(DEFAULT_RATE);
+        let frame_rate = params.frame_rate.or(self.configured_rate).unwrap_or(FrameRate::DEFAULT);
         let params = H264Params { frame_rate: Some(frame_rate), ..params };
         let track = Track {
             id: TrackId::Video(0),

@@ -18,7 +18,6 @@ const HELD_FRAMES: usize = 2;
 const DEADBAND_NANOS: i64 = 500_000;
 /// How much Y4M is read at once, bytes.
 const CHUNK: usize = 256 << 10;
-const DEFAULT_RATE: FrameRate = FrameRate::new(30, 1).expect("neither is zero");
 
 fn held_frames() -> Held {
     Held::new(HELD_FRAMES, usize::MAX)
@@ -144,7 +143,7 @@ impl Format for Y4m {
         while let Some(event) = self.parser.push(&mut bytes).map_err(|error| format!("wrote bad Y4M: {error}"))? {
             match (event, &mut self.stamper) {
                 (Y4mEvent::Header(header), stamper) => {
-                    let frame_rate = header.frame_rate.unwrap_or(DEFAULT_RATE);
+                    let frame_rate = header.frame_rate.unwrap_or(FrameRate::DEFAULT);
                     *stamper = Some(((header.width, header.height), Stamper::new(frame_rate)));
                 }
                 (Y4mEvent::Frame(picture), Some((size, stamper))) => {
