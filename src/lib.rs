@@ -7,7 +7,7 @@
 //! time < media < codec < container < stream < {capture decode encode package} < pipeline < http < app < main
 //! ```
 //!
-//! `config` and `supervisor` stand beside the line: shells use them, cores don't.
+//! `config`, `state` and `supervisor` stand beside the line: shells use them, cores don't.
 
 pub mod time;
 
@@ -31,4 +31,5 @@ pub mod http;
 pub mod app;
 
 pub mod config;
+pub mod state;
 pub mod supervisor;

@@ -64,6 +64,8 @@ pub struct Config {
     pub http: HttpConfig,
     pub streams: BTreeMap<StreamName, StreamConfig>,
     pub access: AccessConfig,
+    /// Where the box keeps accounts and keys; `None`: where the system has such things.
+    pub state_dir: Option<PathBuf>,
 }
 
 impl Config {
@@ -108,6 +110,7 @@ impl Config {
                 .section("streams")
                 .map_or_else(BTreeMap::new, |section| streams::streams(&document, &section)),
             access: root.section("access").map_or_else(AccessConfig::default, |section| access(&section)),
+            state_dir: root.field("state_dir").and_then(|field| state_dir(&field)),
         };
         root.finish();
         document.finish(file, config)
@@ -136,6 +139,17 @@ impl Config {
         let stream = StreamConfig { inputs, encode: EncodeConfig::default(), hls: HlsConfig::default() };
         self.streams.insert(StreamName("camera".to_owned()), stream);
     }
+}
+
+/// Absolute, because the box is started from wherever.
+fn state_dir(field: &Field<'_>) -> Option<PathBuf> {
+    const EXAMPLE: &str = "\"/var/lib/capturebox\"";
+    let path = PathBuf::from(field.string(EXAMPLE)?);
+    if path.is_absolute() {
+        return Some(path);
+    }
+    field.refuse(format!("must be an absolute path, like {EXAMPLE}"));
+    None
 }
 
 fn http(section: &Section<'_>) -> HttpConfig {

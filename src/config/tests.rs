@@ -91,6 +91,7 @@ publish = "token"
         http: HttpConfig { listen: "0.0.0.0:8080".parse().expect("an address") },
         streams: [(name("camera"), camera), (name("desk"), desk)].into(),
         access: AccessConfig { view: Access::Lan, publish: Access::Token },
+        state_dir: None,
     };
     assert_eq!(config, expected);
 }
@@ -450,7 +451,7 @@ fn bad_sections_are_refused() {
             "[stream.camera]\nvideo = { source = \"test\" }",
             "1: unknown key `stream` in the file; did you mean `streams`?",
         ),
-        ("[recording]", "1: unknown key `recording` in the file; it can have http, streams or access"),
+        ("[recording]", "1: unknown key `recording` in the file; it can have http, streams, access or state_dir"),
         ("streams = 5", "1: `streams` is the number 5; it must be a table: [section] or { key = value }"),
         ("[streams]\ncamera = 5", "2: `camera` is the number 5; it must be a table: [section] or { key = value }"),
         (
@@ -477,6 +478,7 @@ fn bad_sections_are_refused() {
             "[http]\nlisten = 8080",
             "2: `listen` is the number 8080; it must be a string like \"0.0.0.0:8080\" (all interfaces) or \"127.0.0.1:8080\" (this machine only)",
         ),
+        ("state_dir = \"here\"", "1: `state_dir` must be an absolute path, like \"/var/lib/capturebox\""),
         ("[http]\nport = 8080", "2: unknown key `port` in [http]; it can have listen"),
         ("[access]\nview = \"everybody\"", "2: `view` can't be \"everybody\"; it can be public, lan, token or account"),
         (

@@ -24,7 +24,7 @@ const LINE: &[&[&str]] = &[
 ];
 
 /// Beside the line, with what they may import themselves. Any shell may import them.
-const BESIDE: &[(&str, &[&str])] = &[("config", &["time", "encode"]), ("supervisor", &["time"])];
+const BESIDE: &[(&str, &[&str])] = &[("config", &["time", "encode"]), ("state", &[]), ("supervisor", &["time"])];
 
 /// Files and folders that are sans-IO, and which shells within them are not.
 const CORES: &[(&str, &[&str])] = &[
@@ -54,6 +54,7 @@ const FORBIDDEN: &[&str] = &[
     "MonoTime::now",
     "Epoch::now",
     "crate::config",
+    "crate::state",
     "crate::supervisor",
 ];
 
