@@ -4,7 +4,7 @@
 //! (`tests/architecture.rs` holds that):
 //!
 //! ```text
-//! time < media < codec < container < stream < {capture decode encode package} < pipeline < http < app < main
+//! time < media < codec < container < stream < {capture decode encode package} < {pipeline snapshot} < http < app < main
 //! ```
 //!
 //! `config`, `state` and `supervisor` stand beside the line: shells use them, cores don't.
@@ -25,6 +25,7 @@ pub mod encode;
 pub mod package;
 
 pub mod pipeline;
+pub mod snapshot;
 
 pub mod http;
 

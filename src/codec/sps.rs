@@ -33,6 +33,10 @@ pub struct SpsInfo {
     pub max_num_reorder_frames: Option<u32>,
     /// Whether pictures may be coded as fields.
     pub interlaced: bool,
+    /// What the colours mean: Table E-5; `None` when it isn't said.
+    pub matrix_coefficients: Option<u8>,
+    /// Luma is 0 to 255, not 16 to 235.
+    pub full_range: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -85,6 +89,7 @@ pub fn parse(sps: &[u8]) -> Result<SpsInfo, SpsError> {
         });
     }
     let vui = parsed.vui_parameters.as_ref();
+    let signal = vui.and_then(|vui| vui.video_signal_type.as_ref());
     Ok(SpsInfo {
         width,
         height,
@@ -102,6 +107,10 @@ pub fn parse(sps: &[u8]) -> Result<SpsInfo, SpsError> {
             vui.and_then(|vui| vui.bitstream_restrictions.as_ref()).map(|said| said.max_num_reorder_frames),
         ),
         interlaced: matches!(parsed.frame_mbs_flags, FrameMbsFlags::Fields { .. }),
+        matrix_coefficients: signal
+            .and_then(|signal| signal.colour_description.as_ref())
+            .map(|colours| colours.matrix_coefficients),
+        full_range: signal.is_some_and(|signal| signal.video_full_range_flag),
     })
 }
 

@@ -122,6 +122,12 @@ impl Ring {
         self.evict(at);
     }
 
+    /// The newest key frame of the source's own pictures.
+    pub(super) fn newest_key_frame(&self) -> Option<(&Arc<Track>, &AccessUnit)> {
+        let key = self.counts.get(&TrackId::Video(0))?.last_key?;
+        self.get(key).map(|entry| (&entry.track, &entry.unit))
+    }
+
     /// Bytes of access units held.
     pub(super) fn bytes(&self) -> usize {
         self.bytes

@@ -118,6 +118,14 @@ impl Stream {
         self.lock().tracks.values().cloned().collect()
     }
 
+    /// The newest key frame of the source's own pictures, without becoming a reader; `None` when nobody
+    /// publishes.
+    pub fn newest_key_frame(&self) -> Option<(Arc<Track>, AccessUnit)> {
+        let inner = self.lock();
+        let (track, unit) = inner.ring.newest_key_frame().filter(|_| inner.published)?;
+        Some((Arc::clone(track), unit.clone()))
+    }
+
     pub fn status(&self) -> StreamStatus {
         let inner = self.lock();
         let source = |(&kind, state): (&Kind, &SourceState)| SourceStatus { kind, state: state.clone() };

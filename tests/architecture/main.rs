@@ -17,7 +17,7 @@ const LINE: &[&[&str]] = &[
     &["container"],
     &["stream"],
     &["capture", "decode", "encode", "package"],
-    &["pipeline"],
+    &["pipeline", "snapshot"],
     &["http"],
     &["app"],
     &["main"],
@@ -38,6 +38,8 @@ const CORES: &[(&str, &[&str])] = &[
     ("encode/pacer", &[]),
     ("encode/audio_clock", &[]),
     ("supervisor/backoff.rs", &[]),
+    ("snapshot/picture.rs", &[]),
+    ("snapshot/rgb.rs", &[]),
 ];
 
 /// What a core doesn't name, and why.
