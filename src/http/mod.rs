@@ -6,7 +6,8 @@
 //! own later; the one question is asked in `access`).
 //!
 //! Invariants: every limit has a name in [`Limits`]; media is never copied, only its `Bytes` are shared;
-//! a connection is one task and so is everything asked on it; bytes from outside never panic.
+//! a connection is one task and so is everything asked on it; bytes from outside never panic; a request's
+//! body is read only after access has been granted, and only where an endpoint takes one.
 
 mod access;
 mod api;

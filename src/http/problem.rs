@@ -1,5 +1,6 @@
 //! Small plain texts for what went wrong, written for the person who reads them.
 
+use super::api::Problem;
 use super::body::Body;
 use bytes::Bytes;
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
@@ -18,6 +19,11 @@ pub fn problem(status: StatusCode, text: impl Into<Cow<'static, str>>) -> Respon
     // What is missing now may be there in a moment.
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
+}
+
+/// In the words of who asks: a problem document for a program below `/api/`, plain text elsewhere.
+pub fn refusal(path: &str, status: StatusCode, text: &'static str) -> Response<Body> {
+    if path.starts_with("/api/") { Problem::new(status, text.trim_end()).into() } else { problem(status, text) }
 }
 
 pub fn not_found() -> Response<Body> {

@@ -8,10 +8,8 @@ pub enum Route<'a> {
     Home,
     /// `/assets/{name}`
     Asset(&'a str),
-    /// `/api/v1/streams`
-    Streams,
-    /// `/api/v1/time`
-    Time,
+    /// Below `/api/v1/`; which endpoint that is, and with which methods, says the table of the API.
+    Api(&'a str),
     /// `/{stream}`: its page is one slash further.
     StreamWithoutSlash(&'a str),
     /// `/{stream}/`
@@ -36,8 +34,10 @@ impl<'a> Route<'a> {
         match (first, rest) {
             ("", None) => Self::Home,
             ("assets", Some(name)) if is_segment(name) => Self::Asset(name),
-            ("api", Some("v1/streams")) => Self::Streams,
-            ("api", Some("v1/time")) => Self::Time,
+            ("api", Some(rest)) => match rest.strip_prefix("v1/") {
+                Some(path) if path.split('/').all(is_segment) => Self::Api(path),
+                _ => Self::Unknown,
+            },
             (name, _) if RESERVED.contains(&name) || !is_segment(name) => Self::Unknown,
             (stream, None) => Self::StreamWithoutSlash(stream),
             (stream, Some("")) => Self::StreamPage(stream),
@@ -54,7 +54,7 @@ mod tests {
 
     #[test]
     fn route_table() {
-        use Route::{Asset, Home, Media, StreamPage, StreamWithoutSlash, Streams, Time, Unknown};
+        use Route::{Api, Asset, Home, Media, StreamPage, StreamWithoutSlash, Unknown};
         let table = [
             ("/", Home),
             ("/camera", StreamWithoutSlash("camera")),
@@ -62,8 +62,8 @@ mod tests {
             ("/camera/index.m3u8", Media { stream: "camera", path: "index.m3u8" }),
             ("/a.b-c_d/s1/video/7.3.m4s", Media { stream: "a.b-c_d", path: "s1/video/7.3.m4s" }),
             ("/assets/main-0123.js", Asset("main-0123.js")),
-            ("/api/v1/streams", Streams),
-            ("/api/v1/time", Time),
+            ("/api/v1/streams", Api("streams")),
+            ("/api/v1/streams/camera/start", Api("streams/camera/start")),
             ("", Unknown),
             ("camera/", Unknown),
             ("*", Unknown),
@@ -72,6 +72,8 @@ mod tests {
             ("/api", Unknown),
             ("/api/", Unknown),
             ("/api/v1/streams/", Unknown),
+            ("/api/v1/../streams", Unknown),
+            ("/api/v2/streams", Unknown),
             ("/live/index.m3u8", Unknown),
             ("/assets/", Unknown),
             ("/assets/../main.rs", Unknown),

@@ -1,12 +1,12 @@
 //! What stands at each address: one function from a request to its answer.
 
-use super::access::{self, Caller};
-use super::api;
+use super::access::{self, Caller, Needs};
+use super::api::{self, Call, Problem, Takes};
 use super::assets;
 use super::body::Body;
 use super::headers::shared;
 use super::media::Asked;
-use super::problem::{not_found, problem};
+use super::problem::{not_found, problem, refusal};
 use super::route::Route;
 use super::served::Served;
 use super::watch::Limits;
@@ -14,14 +14,19 @@ use crate::package::live::LiveHls;
 use crate::pipeline::Report;
 use crate::stream::Streams;
 use crate::time::Epoch;
+use bytes::Bytes;
+use hyper::body::SizeHint;
 use hyper::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_MAX_AGE, ALLOW, CONNECTION, HeaderValue,
     LOCATION,
 };
+use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode};
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::sync::{Arc, PoisonError, RwLock};
 
+const TOO_LARGE: &str = "Nothing here takes a body of that size.\n";
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
 
 /// What the server serves; shared by all connections.
@@ -37,6 +42,10 @@ impl Site {
         Self { streams, served: RwLock::default(), epoch }
     }
 
+    pub fn streams(&self) -> &Streams {
+        &self.streams
+    }
+
     /// Serves a stream below its name; another one of that name gives way.
     pub fn insert(&self, live: Arc<LiveHls>, report: Option<Arc<Report>>) {
         let name = live.stream().name().to_owned();
@@ -45,68 +54,110 @@ impl Site {
 
     /// What EXT-X-PROGRAM-DATE-TIME is stamped by. Streams start with one epoch, and follow the wall
     /// clock within a part of each other, so any of them will do.
-    fn epoch(&self) -> Epoch {
+    pub fn epoch(&self) -> Epoch {
         let served = self.served.read().unwrap_or_else(PoisonError::into_inner);
         served.values().next().map_or(self.epoch, |served| served.live.epoch())
     }
 
-    fn served(&self, stream: &str) -> Option<Served> {
+    /// How a stream is served, where it is.
+    pub fn served(&self, stream: &str) -> Option<Served> {
         self.served.read().unwrap_or_else(PoisonError::into_inner).get(stream).cloned()
     }
 
     /// Answers one request. Waits only for a part that is about to come, and then holds nothing of the
-    /// request's own memory.
-    pub async fn answer<B: hyper::body::Body>(
-        &self,
-        caller: &Caller,
-        limits: &Limits,
-        request: Request<B>,
-    ) -> Response<Body> {
-        let found = self.find(caller, limits, &request);
-        drop(request);
-        match found {
-            Found::Answer(response) => *response,
-            Found::Media(asked) => asked.respond().await,
-        }
+    /// request's own memory; or for what an endpoint of the API takes and does.
+    pub async fn answer<B>(&self, caller: &Caller, limits: &Limits, request: Request<B>) -> Response<Body>
+    where
+        B: hyper::body::Body,
+        B::Error: Display,
+    {
+        let (head, body) = request.into_parts();
+        let asked = match self.find(caller, limits, &head, &body.size_hint()) {
+            Found::Api(path) => return self.call(caller, limits, &head, path, body).await,
+            Found::Answer(response) => return *response,
+            Found::Media(asked) => asked,
+        };
+        drop((head, body));
+        asked.respond().await
     }
 
-    fn find<B: hyper::body::Body>(&self, caller: &Caller, limits: &Limits, request: &Request<B>) -> Found {
-        let uri = request.uri();
-        log::debug!("http: {} {} {uri}", caller.address, request.method());
-        if uri.path().len() + uri.query().map_or(0, str::len) > limits.target_bytes {
-            return closing(problem(StatusCode::URI_TOO_LONG, "That address is too long.\n")).into();
+    fn find<'a>(&self, caller: &Caller, limits: &Limits, head: &'a Parts, body: &SizeHint) -> Found<'a> {
+        let (uri, path) = (&head.uri, head.uri.path());
+        log::debug!("http: {} {} {path}", caller.address, head.method);
+        if path.len() + uri.query().map_or(0, str::len) > limits.target_bytes {
+            return closing(refusal(path, StatusCode::URI_TOO_LONG, "That address is too long.\n")).into();
         }
-        // A body whose length isn't told (chunked) could go on for ever.
-        if request.body().size_hint().upper().is_none_or(|bytes| bytes > limits.body_bytes) {
-            let text = "Nothing here takes a body of that size.\n";
-            return closing(problem(StatusCode::PAYLOAD_TOO_LARGE, text)).into();
+        let route = Route::of(path);
+        if let Route::Api(path) = route
+            && head.method != Method::OPTIONS
+        {
+            return Found::Api(path);
         }
-        let route = Route::of(uri.path());
-        if let Err(status) = access::decide(caller, request.method(), &route, request.headers()) {
-            return problem(status, "That is not for you.\n").into();
+        if unbounded(body, limits) {
+            return closing(refusal(path, StatusCode::PAYLOAD_TOO_LARGE, TOO_LARGE)).into();
         }
-        match *request.method() {
-            Method::GET | Method::HEAD => self.get(route, request),
+        if let Err(status) = access::decide(caller, &head.method, &route, Needs::View, &head.headers) {
+            return refusal(path, status, "That is not for you.\n").into();
+        }
+        match head.method {
+            Method::GET | Method::HEAD => self.get(route, head),
             Method::OPTIONS => options().into(),
             _ => {
-                let mut response = problem(StatusCode::METHOD_NOT_ALLOWED, "This address can only be read.\n");
+                let text = "This address can only be read.\n";
+                let mut response = refusal(path, StatusCode::METHOD_NOT_ALLOWED, text);
                 response.headers_mut().insert(ALLOW, METHODS);
                 response.into()
             }
         }
     }
 
-    fn get<B>(&self, route: Route<'_>, request: &Request<B>) -> Found {
-        let headers = request.headers();
+    /// Calls an endpoint of the API; `path` is below `/api/v1/`.
+    async fn call<B>(&self, caller: &Caller, limits: &Limits, head: &Parts, path: &str, body: B) -> Response<Body>
+    where
+        B: hyper::body::Body,
+        B::Error: Display,
+    {
+        let (endpoint, parameters) = match api::find(&head.method, path) {
+            api::Found::Endpoint { endpoint, parameters } => (endpoint, parameters),
+            api::Found::OtherMethods(allow) => {
+                let detail = "This address has other methods; they stand in the Allow header.";
+                let mut response = Response::from(Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail));
+                response.headers_mut().insert(ALLOW, allow);
+                return shared(response);
+            }
+            api::Found::Nothing => return shared(Problem::not_found("There is nothing here.").into()),
+        };
+        if let Err(status) = access::decide(caller, &head.method, &Route::Api(path), endpoint.needs, &head.headers) {
+            return closing(shared(Problem::new(status, "That is not for you.").into()));
+        }
+        let max_bytes = match endpoint.takes {
+            Takes::Nothing if unbounded(&body.size_hint(), limits) => {
+                return closing(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, TOO_LARGE.trim_end()).into());
+            }
+            Takes::Nothing => None,
+            Takes::Json => Some(limits.body_bytes),
+            Takes::LongJson => Some(limits.long_body_bytes),
+        };
+        let body = match max_bytes {
+            None => Bytes::new(),
+            Some(max_bytes) => match api::read(body, max_bytes, limits.body_time).await {
+                Ok(bytes) => bytes,
+                Err(problem) => return closing(shared(problem.into())),
+            },
+        };
+        let call = Call { site: self, caller, headers: &head.headers, query: head.uri.query(), parameters, body };
+        shared((endpoint.run)(call).await)
+    }
+
+    fn get(&self, route: Route<'_>, head: &Parts) -> Found<'static> {
+        let headers = &head.headers;
         let exists = |stream| self.streams.get(stream).is_some();
         let response = match route {
             Route::Home => assets::page(headers),
             Route::Asset(name) => assets::asset(name, headers),
-            Route::Time => shared(api::time(self.epoch())),
-            Route::Streams => shared(api::streams(&self.streams.list(), |name| self.served(name))),
             Route::Media { stream, path } => match self.served(stream) {
                 Some(Served { live, .. }) => {
-                    return Asked::parse(live, path, request.uri().query(), request.method(), headers)
+                    return Asked::parse(live, path, head.uri.query(), &head.method, headers)
                         .map_or_else(Found::Answer, Found::Media);
                 }
                 None => shared(not_found()),
@@ -116,22 +167,31 @@ impl Site {
             Route::StreamWithoutSlash(_) | Route::StreamPage(_) => {
                 problem(StatusCode::NOT_FOUND, "There is no stream of that name.\n")
             }
-            Route::Unknown => not_found(),
+            Route::Unknown | Route::Api(_) => {
+                refusal(head.uri.path(), StatusCode::NOT_FOUND, "There is nothing here.\n")
+            }
         };
         response.into()
     }
 }
 
 /// What stands at an address: the answer, or something that may still have to come.
-enum Found {
+enum Found<'a> {
     Answer(Box<Response<Body>>),
     Media(Asked),
+    /// An address of the API, below `/api/v1/`.
+    Api(&'a str),
 }
 
-impl From<Response<Body>> for Found {
+impl From<Response<Body>> for Found<'_> {
     fn from(response: Response<Body>) -> Self {
         Self::Answer(Box::new(response))
     }
+}
+
+/// A body whose length isn't told (chunked) could go on for ever.
+fn unbounded(body: &SizeHint, limits: &Limits) -> bool {
+    body.upper().is_none_or(|bytes| bytes > limits.body_bytes)
 }
 
 fn options() -> Response<Body> {

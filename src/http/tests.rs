@@ -71,6 +71,12 @@ async fn every_kind_of_request_has_its_status() {
         (get("/", ""), "200"),
         (get("/api/v1/time", ""), "200"),
         (get("/api/v1/streams", ""), "200"),
+        (get("/api/v1/openapi.json", ""), "200"),
+        (get("/api/v1/streams/nobody", ""), "404"),
+        (get("/api/v1/streams/nobody/none", ""), "404"),
+        (get("/api/v2/streams", ""), "404"),
+        (get("/api/v1/time", "").replace("GET", "DELETE"), "405"),
+        (get("/api/v1/time", "content-length: 99999999\r\n"), "413"),
         (get("/nobody/", ""), "404"),
         (get("/nobody", ""), "404"),
         (get("/nobody/index.m3u8", ""), "404"),
@@ -98,6 +104,24 @@ async fn every_kind_of_request_has_its_status() {
         let answer = exchange(&request).await;
         let line = request.lines().next().unwrap_or_default();
         assert_eq!(status(&answer), expected, "{:.80} -> {answer:.300}", line);
+    }
+}
+
+#[tokio::test]
+async fn below_api_what_went_wrong_is_a_problem_document() {
+    let too_long = format!("/api/v1/{}", "x".repeat(5_000));
+    for request in [
+        get("/api/v1/none", ""),
+        get("/api/none", ""),
+        get("/api/v1/time", "").replace("GET", "PUT"),
+        get("/api/v1/time", "transfer-encoding: chunked\r\n"),
+        get(&too_long, ""),
+    ] {
+        let answer = exchange(&request).await;
+        assert_eq!(header(&answer, "content-type"), Some("application/problem+json"), "{answer}");
+        let body = answer.split("\r\n\r\n").nth(1).expect("a body");
+        let problem: serde_json::Value = serde_json::from_str(body).expect("JSON");
+        assert_eq!(problem["status"].to_string(), status(&answer), "{answer}");
     }
 }
 

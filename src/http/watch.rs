@@ -18,8 +18,12 @@ pub struct Limits {
     pub header_bytes: usize,
     /// The path and query, bytes. The longest of ours is under 300.
     pub target_bytes: usize,
-    /// A request's body, bytes; nothing here reads one.
+    /// A request's body, bytes; what no endpoint reads may be no longer either.
     pub body_bytes: u64,
+    /// The body of an endpoint that takes whole documents (a configuration in JSON), bytes.
+    pub long_body_bytes: u64,
+    /// How long a body may take to come.
+    pub body_time: Duration,
     /// From the first byte of a request's head to its last, and from connecting to the first byte.
     pub header_time: Duration,
     /// How long a connection may stay open between requests.
@@ -41,6 +45,8 @@ impl Default for Limits {
             header_bytes: 16 * 1024,
             target_bytes: 4 * 1024,
             body_bytes: 16 * 1024,
+            long_body_bytes: 2 * 1024 * 1024,
+            body_time: Duration::from_secs(10),
             header_time: Duration::from_secs(10),
             idle_time: Duration::from_secs(60),
             stall_time: Duration::from_secs(20),
