@@ -12,6 +12,7 @@ use super::served::Served;
 use super::watch::Limits;
 use crate::package::live::LiveHls;
 use crate::pipeline::Report;
+use crate::snapshot::Snapshots;
 use crate::stream::Streams;
 use crate::time::Epoch;
 use bytes::Bytes;
@@ -33,17 +34,22 @@ const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
 pub struct Site {
     streams: Arc<Streams>,
     served: RwLock<BTreeMap<String, Served>>,
+    snapshots: Snapshots,
     epoch: Epoch,
 }
 
 impl Site {
     /// `epoch` is what pages measure latency by while no stream runs; else it is the stream's own.
     pub fn new(streams: Arc<Streams>, epoch: Epoch) -> Self {
-        Self { streams, served: RwLock::default(), epoch }
+        Self { streams, served: RwLock::default(), snapshots: Snapshots::default(), epoch }
     }
 
     pub fn streams(&self) -> &Streams {
         &self.streams
+    }
+
+    pub fn snapshots(&self) -> &Snapshots {
+        &self.snapshots
     }
 
     /// Serves a stream below its name; another one of that name gives way.

@@ -15,6 +15,7 @@ mod browser;
 mod check;
 mod commands;
 mod files;
+mod observe;
 mod operation;
 mod plays;
 mod protocol;

@@ -12,6 +12,7 @@ mod body;
 mod devices;
 mod openapi;
 mod problem;
+mod snapshot;
 mod streams;
 mod table;
 mod time;
@@ -31,7 +32,8 @@ use serde::de::DeserializeOwned;
 use std::pin::Pin;
 
 /// All there is, in the order of the document.
-static RESOURCES: &[&Resource] = &[&streams::RESOURCE, &devices::RESOURCE, &time::RESOURCE, &openapi::RESOURCE];
+static RESOURCES: &[&Resource] =
+    &[&streams::RESOURCE, &snapshot::RESOURCE, &devices::RESOURCE, &time::RESOURCE, &openapi::RESOURCE];
 
 /// Endpoints that belong together, and what the OpenAPI document says about them.
 pub struct Resource {
