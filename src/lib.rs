@@ -7,7 +7,7 @@
 //! time < media < codec < container < stream < {capture decode encode package} < {pipeline snapshot} < http < app < main
 //! ```
 //!
-//! `config`, `state` and `supervisor` stand beside the line: shells use them, cores don't.
+//! `config`, `state`, `supervisor` and `system` stand beside the line: shells use them, cores don't.
 
 pub mod time;
 
@@ -34,3 +34,4 @@ pub mod app;
 pub mod config;
 pub mod state;
 pub mod supervisor;
+pub mod system;

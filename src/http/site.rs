@@ -14,6 +14,7 @@ use crate::package::live::LiveHls;
 use crate::pipeline::Report;
 use crate::snapshot::Snapshots;
 use crate::stream::Streams;
+use crate::system::{Status, System};
 use crate::time::Epoch;
 use bytes::Bytes;
 use hyper::body::SizeHint;
@@ -35,13 +36,20 @@ pub struct Site {
     streams: Arc<Streams>,
     served: RwLock<BTreeMap<String, Served>>,
     snapshots: Snapshots,
+    system: Arc<System>,
     epoch: Epoch,
 }
 
 impl Site {
     /// `epoch` is what pages measure latency by while no stream runs; else it is the stream's own.
     pub fn new(streams: Arc<Streams>, epoch: Epoch) -> Self {
-        Self { streams, served: RwLock::default(), snapshots: Snapshots::default(), epoch }
+        Self {
+            streams,
+            served: RwLock::default(),
+            snapshots: Snapshots::default(),
+            system: Arc::new(System::new(vec!["/".into()])),
+            epoch,
+        }
     }
 
     pub fn streams(&self) -> &Streams {
@@ -50,6 +58,12 @@ impl Site {
 
     pub fn snapshots(&self) -> &Snapshots {
         &self.snapshots
+    }
+
+    /// How the box does, read off the network threads; `None` when that failed, as the log says.
+    pub async fn system_status(&self) -> Option<Arc<Status>> {
+        let system = Arc::clone(&self.system);
+        tokio::task::spawn_blocking(move || system.status()).await.ok()
     }
 
     /// Serves a stream below its name; another one of that name gives way.

@@ -24,7 +24,8 @@ const LINE: &[&[&str]] = &[
 ];
 
 /// Beside the line, with what they may import themselves. Any shell may import them.
-const BESIDE: &[(&str, &[&str])] = &[("config", &["time", "encode"]), ("state", &[]), ("supervisor", &["time"])];
+const BESIDE: &[(&str, &[&str])] =
+    &[("config", &["time", "encode"]), ("state", &[]), ("supervisor", &["time"]), ("system", &["time"])];
 
 /// Files and folders that are sans-IO, and which shells within them are not.
 const CORES: &[(&str, &[&str])] = &[
@@ -40,6 +41,7 @@ const CORES: &[(&str, &[&str])] = &[
     ("supervisor/backoff.rs", &[]),
     ("snapshot/picture.rs", &[]),
     ("snapshot/rgb.rs", &[]),
+    ("system/kernel.rs", &[]),
 ];
 
 /// What a core doesn't name, and why.

@@ -14,6 +14,7 @@ mod openapi;
 mod problem;
 mod snapshot;
 mod streams;
+mod system;
 mod table;
 mod time;
 
@@ -32,8 +33,14 @@ use serde::de::DeserializeOwned;
 use std::pin::Pin;
 
 /// All there is, in the order of the document.
-static RESOURCES: &[&Resource] =
-    &[&streams::RESOURCE, &snapshot::RESOURCE, &devices::RESOURCE, &time::RESOURCE, &openapi::RESOURCE];
+static RESOURCES: &[&Resource] = &[
+    &streams::RESOURCE,
+    &snapshot::RESOURCE,
+    &devices::RESOURCE,
+    &system::RESOURCE,
+    &time::RESOURCE,
+    &openapi::RESOURCE,
+];
 
 /// Endpoints that belong together, and what the OpenAPI document says about them.
 pub struct Resource {
