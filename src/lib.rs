@@ -4,7 +4,7 @@
 //! (`tests/architecture.rs` holds that):
 //!
 //! ```text
-//! time < media < codec < container < stream < {capture decode encode package} < {pipeline snapshot} < http < app < main
+//! time < media < codec < container < stream < {access capture decode encode package} < {pipeline snapshot} < http < app < main
 //! ```
 //!
 //! `config`, `state`, `supervisor` and `system` stand beside the line: shells use them, cores don't.
@@ -19,6 +19,7 @@ pub mod container;
 
 pub mod stream;
 
+pub mod access;
 pub mod capture;
 pub mod decode;
 pub mod encode;

@@ -111,6 +111,15 @@ impl StateDir {
             StateError::Write { path, error }
         })
     }
+
+    /// Takes a file away; none of that name is as good.
+    pub fn remove(&self, name: &str) -> Result<(), StateError> {
+        let path = self.path.join(name);
+        match one_segment(name).and_then(|()| std::fs::remove_file(&path)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(StateError::Write { path, error }),
+            _ => Ok(()),
+        }
+    }
 }
 
 fn one_segment(name: &str) -> io::Result<()> {
@@ -188,6 +197,10 @@ mod tests {
         // Opened again, it is the same folder.
         let again = StateDir::open_at(state.path().to_owned()).expect("there already");
         assert_eq!(again.read("keys").expect("readable").as_deref(), Some(&b"another"[..]));
+        for _ in 0..2 {
+            again.remove("keys").expect("removed, or not there");
+            assert_eq!(again.read("keys").expect("readable"), None);
+        }
     }
 
     #[test]

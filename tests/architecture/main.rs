@@ -16,7 +16,7 @@ const LINE: &[&[&str]] = &[
     &["codec"],
     &["container"],
     &["stream"],
-    &["capture", "decode", "encode", "package"],
+    &["access", "capture", "decode", "encode", "package"],
     &["pipeline", "snapshot"],
     &["http"],
     &["app"],
@@ -25,7 +25,7 @@ const LINE: &[&[&str]] = &[
 
 /// Beside the line, with what they may import themselves. Any shell may import them.
 const BESIDE: &[(&str, &[&str])] =
-    &[("config", &["time", "encode"]), ("state", &[]), ("supervisor", &["time"]), ("system", &["time"])];
+    &[("config", &["time", "encode", "access"]), ("state", &[]), ("supervisor", &["time"]), ("system", &["time"])];
 
 /// Files and folders that are sans-IO, and which shells within them are not.
 const CORES: &[(&str, &[&str])] = &[
@@ -35,6 +35,7 @@ const CORES: &[(&str, &[&str])] = &[
     // Opens the file; what reads it takes anything with `Read + Seek`.
     ("container", &["container/mp4_file/mod.rs"]),
     ("package", &["package/live.rs"]),
+    ("access", &["access/live.rs"]),
     ("stream/ring.rs", &[]),
     ("encode/pacer", &[]),
     ("encode/audio_clock", &[]),
