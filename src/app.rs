@@ -2,17 +2,16 @@
 //!
 //! ```text
 //! sources ─▶ pipeline ─▶ stream ─▶ live HLS ─▶ web server
+//! └───────────── control ───────────────┘
 //! ```
 //!
 //! Not here: what any of them does.
 
 #![allow(clippy::disallowed_methods, reason = "shell: owns the run")]
 
-use crate::config::{Config, Inputs, StreamConfig, VideoCommandFormat, VideoSource};
+use crate::config::Config;
+use crate::control::{Control, ControlError};
 use crate::http::{self, BindError, Server, Site};
-use crate::package::{self, live::LiveHls};
-use crate::pipeline::{self, PipelineError};
-use crate::stream::{Limits, NameTaken, Stream, Streams};
 use crate::supervisor::{Supervisor, SupervisorError, notify, signals};
 use crate::time::Epoch;
 use std::io;
@@ -21,7 +20,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use thiserror::Error;
 use tokio::runtime::Runtime;
-use tokio::task::JoinSet;
 
 /// Sockets need little: measured, one thread serves a thousand viewers with 0.36 of a core, and two cost
 /// a tenth more, for waking each other. A board's cores are slower, but it has four.
@@ -33,8 +31,6 @@ fn network_threads() -> usize {
 const BEAT: Duration = Duration::from_millis(500);
 /// Devices close and the last parts are written in well under this.
 const STOP_WITHIN: Duration = Duration::from_secs(5);
-/// How long the end of the last playlist may take to be packaged.
-const END_WITHIN: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Error)]
 pub enum AppError {
@@ -45,9 +41,7 @@ pub enum AppError {
     #[error(transparent)]
     Listen(#[from] BindError),
     #[error(transparent)]
-    Stream(#[from] NameTaken),
-    #[error(transparent)]
-    Pipeline(#[from] PipelineError),
+    Control(#[from] ControlError),
     #[error(transparent)]
     Thread(#[from] SupervisorError),
 }
@@ -65,17 +59,11 @@ pub fn run(config: Config) -> Result<(), AppError> {
     let epoch = Epoch::now();
 
     let server = runtime.block_on(async { Server::bind(config.http.listen, http::Limits::default()) })?;
-    let mut packaging = JoinSet::new();
-    let streams = Arc::new(Streams::new());
-    let site = Arc::new(Site::new(Arc::clone(&streams), epoch));
-    for (name, stream_config) in &config.streams {
-        let stream = Stream::new(name.as_str(), Limits::default());
-        let hls = LiveHls::new(Arc::clone(&stream), hls_settings(stream_config), epoch);
-        packaging.spawn_on(Arc::clone(&hls).run(), runtime.handle());
-        let report = pipeline::start(name.as_str(), stream_config, &stream, &supervisor)?;
-        site.insert(hls, Some(report));
-        streams.insert(stream)?;
+    let control = Control::new(supervisor.clone(), runtime.handle().clone(), epoch);
+    for (name, stream) in &config.streams {
+        runtime.block_on(control.add(name.as_str().to_owned(), stream.clone()))?;
     }
+    runtime.spawn(Arc::clone(&control).watch());
     let pulse = supervisor.heartbeats().register("network");
     runtime.spawn(async move {
         let mut beat = tokio::time::interval(BEAT);
@@ -88,24 +76,23 @@ pub fn run(config: Config) -> Result<(), AppError> {
 
     let stop = supervisor.stop().clone();
     notify::ready();
-    serve(&runtime, server, site, packaging, &supervisor, async move { stop.requested().await })
+    serve(&runtime, server, control, async move { stop.requested().await })
 }
 
 /// Serves until the stop; then sources first, so that players are told of the end, then the server.
 fn serve(
     runtime: &Runtime,
     server: Server,
-    site: Arc<Site>,
-    mut packaging: JoinSet<()>,
-    supervisor: &Supervisor,
+    control: Arc<Control>,
     stop: impl Future<Output = ()>,
 ) -> Result<(), AppError> {
-    let threads = supervisor.clone();
+    let threads = control.supervisor().clone();
+    let site = Arc::new(Site::new(Arc::clone(&control)));
     let ended = async move {
         stop.await;
         let joined = tokio::task::spawn_blocking(move || threads.join(STOP_WITHIN)).await;
         // The last parts are closed and the playlists say so, before the server closes.
-        let _ = tokio::time::timeout(END_WITHIN, async { while packaging.join_next().await.is_some() {} }).await;
+        control.packaged().await;
         joined
     };
     runtime.block_on(async {
@@ -125,38 +112,6 @@ fn serve(
             Err(panic) => std::panic::resume_unwind(panic.into_panic()),
         }
     })
-}
-
-fn hls_settings(config: &StreamConfig) -> package::Settings {
-    let (expect_video, expect_audio) = match &config.inputs {
-        Inputs::Both(_) => (true, true),
-        Inputs::Separate { video, audio } => (video.is_some(), audio.is_some()),
-    };
-    package::Settings {
-        part_ms: config.hls.part_ms,
-        segment_ms: config.hls.segment_ms,
-        window: config.hls.window,
-        gop_ms: encodes(&config.inputs).then_some(config.encode.gop_ms),
-        expect_video,
-        expect_audio,
-    }
-}
-
-/// Whether the pictures are encoded here, so that the distance of key frames is ours.
-fn encodes(inputs: &Inputs) -> bool {
-    use crate::config::{CameraFormat, InputSource};
-    match inputs {
-        Inputs::Both(source) => matches!(source, InputSource::Test { .. }),
-        Inputs::Separate { video: None, .. } => false,
-        Inputs::Separate { video: Some(source), .. } => match source {
-            VideoSource::Test { .. } => true,
-            VideoSource::V4l2 { format, .. } => *format != Some(CameraFormat::H264),
-            VideoSource::Command { format, .. } => {
-                !matches!(format, VideoCommandFormat::H264 { .. } | VideoCommandFormat::MpegTs)
-            }
-            VideoSource::File { .. } => false,
-        },
-    }
 }
 
 /// Says where the page is: to the person at the terminal, and in the log.

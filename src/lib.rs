@@ -4,7 +4,7 @@
 //! (`tests/architecture.rs` holds that):
 //!
 //! ```text
-//! time < media < codec < container < stream < {access capture decode encode package} < {pipeline snapshot} < http < app < main
+//! time < media < codec < container < stream < {access capture decode encode package} < {pipeline snapshot} < control < http < app < main
 //! ```
 //!
 //! `config`, `state`, `supervisor` and `system` stand beside the line: shells use them, cores don't.
@@ -27,6 +27,8 @@ pub mod package;
 
 pub mod pipeline;
 pub mod snapshot;
+
+pub mod control;
 
 pub mod http;
 

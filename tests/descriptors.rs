@@ -1,8 +1,9 @@
 //! The server when the process runs out of file descriptors: a process of its own, for it lowers its limit.
 #![allow(clippy::disallowed_methods, reason = "measures that nothing spins")]
 
+use capturebox::control::Control;
 use capturebox::http::{Limits, Server, Site};
-use capturebox::stream::Streams;
+use capturebox::supervisor::Supervisor;
 use capturebox::time::{Epoch, MonoTime};
 use rustix::process::{Resource, Rlimit, setrlimit};
 use rustix::time::{ClockId, clock_gettime};
@@ -27,7 +28,11 @@ async fn without_descriptors_the_listener_waits_without_spinning_and_comes_back(
     setrlimit(Resource::Nofile, Rlimit { current: Some(DESCRIPTORS), maximum: Some(DESCRIPTORS) }).expect("lowered");
     let server = Server::bind(SocketAddr::from(([127, 0, 0, 1], 0)), Limits::default()).expect("a free port");
     let address = server.address();
-    let site = Arc::new(Site::new(Arc::new(Streams::new()), Epoch::new(MonoTime::ZERO, 0)));
+    let site = Arc::new(Site::new(Control::new(
+        Supervisor::new(),
+        tokio::runtime::Handle::current(),
+        Epoch::new(MonoTime::ZERO, 0),
+    )));
     let run = tokio::spawn(server.run(site, std::future::pending()));
 
     // Everything that is left, then one connection that only needs a descriptor on the server's side.

@@ -21,7 +21,6 @@ mod media;
 mod problem;
 mod range;
 mod route;
-mod served;
 mod site;
 mod watch;
 

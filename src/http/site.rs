@@ -8,10 +8,8 @@ use super::headers::shared;
 use super::media::Asked;
 use super::problem::{not_found, problem, refusal};
 use super::route::Route;
-use super::served::Served;
 use super::watch::Limits;
-use crate::package::live::LiveHls;
-use crate::pipeline::Report;
+use crate::control::{Control, Served};
 use crate::snapshot::Snapshots;
 use crate::stream::Streams;
 use crate::system::{Status, System};
@@ -24,36 +22,31 @@ use hyper::header::{
 };
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode};
-use std::collections::BTreeMap;
 use std::fmt::Display;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 const TOO_LARGE: &str = "Nothing here takes a body of that size.\n";
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
 
 /// What the server serves; shared by all connections.
 pub struct Site {
-    streams: Arc<Streams>,
-    served: RwLock<BTreeMap<String, Served>>,
+    control: Arc<Control>,
     snapshots: Snapshots,
     system: Arc<System>,
-    epoch: Epoch,
 }
 
 impl Site {
-    /// `epoch` is what pages measure latency by while no stream runs; else it is the stream's own.
-    pub fn new(streams: Arc<Streams>, epoch: Epoch) -> Self {
-        Self {
-            streams,
-            served: RwLock::default(),
-            snapshots: Snapshots::default(),
-            system: Arc::new(System::new(vec!["/".into()])),
-            epoch,
-        }
+    pub fn new(control: Arc<Control>) -> Self {
+        let system = Arc::new(System::new(vec!["/".into()]));
+        Self { control, snapshots: Snapshots::default(), system }
+    }
+
+    pub fn control(&self) -> &Arc<Control> {
+        &self.control
     }
 
     pub fn streams(&self) -> &Streams {
-        &self.streams
+        self.control.streams()
     }
 
     pub fn snapshots(&self) -> &Snapshots {
@@ -66,22 +59,14 @@ impl Site {
         tokio::task::spawn_blocking(move || system.status()).await.ok()
     }
 
-    /// Serves a stream below its name; another one of that name gives way.
-    pub fn insert(&self, live: Arc<LiveHls>, report: Option<Arc<Report>>) {
-        let name = live.stream().name().to_owned();
-        self.served.write().unwrap_or_else(PoisonError::into_inner).insert(name, Served { live, report });
-    }
-
-    /// What EXT-X-PROGRAM-DATE-TIME is stamped by. Streams start with one epoch, and follow the wall
-    /// clock within a part of each other, so any of them will do.
+    /// What EXT-X-PROGRAM-DATE-TIME is stamped by.
     pub fn epoch(&self) -> Epoch {
-        let served = self.served.read().unwrap_or_else(PoisonError::into_inner);
-        served.values().next().map_or(self.epoch, |served| served.live.epoch())
+        self.control.epoch()
     }
 
     /// How a stream is served, where it is.
     pub fn served(&self, stream: &str) -> Option<Served> {
-        self.served.read().unwrap_or_else(PoisonError::into_inner).get(stream).cloned()
+        self.control.served(stream)
     }
 
     /// Answers one request. Waits only for a part that is about to come, and then holds nothing of the
@@ -171,7 +156,7 @@ impl Site {
 
     fn get(&self, route: Route<'_>, head: &Parts) -> Found<'static> {
         let headers = &head.headers;
-        let exists = |stream| self.streams.get(stream).is_some();
+        let exists = |stream| self.streams().get(stream).is_some();
         let response = match route {
             Route::Home => assets::page(headers),
             Route::Asset(name) => assets::asset(name, headers),

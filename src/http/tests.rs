@@ -4,7 +4,8 @@ use super::access::Caller;
 use super::connection::{Ended, serve_connection};
 use super::watch::Overdue;
 use super::{Limits, Server, Site};
-use crate::stream::Streams;
+use crate::control::Control;
+use crate::supervisor::Supervisor;
 use crate::time::{Epoch, MonoTime};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -18,7 +19,8 @@ use tokio::time::Instant;
 const SECOND: Duration = Duration::from_secs(1);
 
 fn site() -> Arc<Site> {
-    Arc::new(Site::new(Arc::new(Streams::new()), Epoch::new(MonoTime::ZERO, 0)))
+    let runtime = tokio::runtime::Handle::current();
+    Arc::new(Site::new(Control::new(Supervisor::new(), runtime, Epoch::new(MonoTime::ZERO, 0))))
 }
 
 /// A connection in memory, and how it ends. `room` is what the pipe holds, bytes.

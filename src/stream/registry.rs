@@ -25,6 +25,11 @@ impl Streams {
         self.by_name.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 
+    /// Takes a stream off the list; who reads it goes on until it ends.
+    pub fn remove(&self, name: &str) -> Option<Arc<Stream>> {
+        self.by_name.write().unwrap_or_else(PoisonError::into_inner).remove(name)
+    }
+
     pub fn insert(&self, stream: Arc<Stream>) -> Result<(), NameTaken> {
         let mut by_name = self.by_name.write().unwrap_or_else(PoisonError::into_inner);
         let name = stream.name().to_owned();

@@ -84,6 +84,7 @@ impl Stream {
         inner.published = true;
         inner.generation += 1;
         inner.tracks.clear();
+        inner.states.clear();
         drop(inner);
         self.news.notify_waiters();
         Ok(Publisher { stream: Arc::clone(self) })
@@ -111,6 +112,12 @@ impl Stream {
     /// Asks the video encoder for another bitrate.
     pub fn set_bitrate_target(&self, bitrate_bps: u32) {
         self.bitrate_target_bps.store(bitrate_bps, Ordering::Relaxed);
+    }
+
+    /// The video bitrate that somebody asked for, bits a second.
+    pub fn bitrate_target(&self) -> Option<u32> {
+        let bitrate_bps = self.bitrate_target_bps.load(Ordering::Relaxed);
+        (bitrate_bps > 0).then_some(bitrate_bps)
     }
 
     /// The tracks published so far, video first.
@@ -211,8 +218,7 @@ impl Publisher {
 
     /// The video bitrate that somebody asked for, bits a second.
     pub fn bitrate_target(&self) -> Option<u32> {
-        let bitrate_bps = self.stream.bitrate_target_bps.load(Ordering::Relaxed);
-        (bitrate_bps > 0).then_some(bitrate_bps)
+        self.stream.bitrate_target()
     }
 
     /// Whether any reader reads this track: what nobody wants needn't be encoded.

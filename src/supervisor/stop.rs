@@ -1,7 +1,7 @@
 //! The request to stop, for threads and for tasks.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -17,11 +17,27 @@ struct Shared {
     requested: AtomicBool,
     tasks: watch::Sender<bool>,
     threads: (std::sync::Mutex<()>, std::sync::Condvar),
+    /// Requests that this one includes.
+    children: Mutex<Vec<Weak<Shared>>>,
 }
 
 impl Stop {
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// A request of its own, which this one includes: asking here asks there, not the other way round.
+    pub fn child(&self) -> Self {
+        let child = Self::new();
+        let mut children = self.shared.children.lock().unwrap_or_else(PoisonError::into_inner);
+        children.retain(|child| child.strong_count() > 0);
+        children.push(Arc::downgrade(&child.shared));
+        drop(children);
+        // After it is on the list: a request in between reaches it in one way or the other.
+        if self.is_requested() {
+            child.request();
+        }
+        child
     }
 
     /// Wakes everybody who waits. Asking again changes nothing.
@@ -32,6 +48,10 @@ impl Stop {
         drop(guard);
         self.shared.threads.1.notify_all();
         self.shared.tasks.send_replace(true);
+        let children = self.shared.children.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        for shared in children.iter().filter_map(Weak::upgrade) {
+            Self { shared }.request();
+        }
     }
 
     pub fn is_requested(&self) -> bool {
@@ -66,6 +86,17 @@ mod tests {
         });
         stop.request();
         assert!(waiter.join().expect("no panic"));
+    }
+
+    #[test]
+    fn a_request_includes_its_children_and_not_its_parent() {
+        let parent = Stop::new();
+        let (one, two) = (parent.child(), parent.child());
+        one.request();
+        assert!(one.is_requested() && !two.is_requested() && !parent.is_requested());
+        parent.request();
+        assert!(two.is_requested());
+        assert!(parent.child().is_requested(), "a child that comes too late");
     }
 
     #[test]

@@ -8,10 +8,14 @@ use std::thread::Builder;
 use std::time::Duration;
 use thiserror::Error;
 
-/// Owns the core threads. Clones share them.
+/// Owns the core threads. Clones share them; a [`Supervisor::scope`] owns some of them.
 #[derive(Debug, Clone, Default)]
 pub struct Supervisor {
     stop: Stop,
+    /// Of the box: requested when a core thread panics.
+    box_stop: Stop,
+    /// Whose threads [`Supervisor::join`] waits for; `None`: everybody's.
+    scope: Option<u64>,
     heartbeats: Heartbeats,
     threads: Arc<Threads>,
 }
@@ -24,10 +28,25 @@ struct Threads {
 
 #[derive(Debug, Default)]
 struct State {
+    /// Threads and scopes so far.
     started: u64,
-    running: Vec<(u64, String)>,
+    running: Vec<Running>,
     /// The first core thread that panicked.
     panicked: Option<String>,
+}
+
+#[derive(Debug)]
+struct Running {
+    id: u64,
+    scope: Option<u64>,
+    name: String,
+}
+
+impl State {
+    /// The threads of a scope, or all.
+    fn of(&self, scope: Option<u64>) -> impl Iterator<Item = &Running> {
+        self.running.iter().filter(move |running| scope.is_none() || running.scope == scope)
+    }
 }
 
 #[derive(Debug, Error)]
@@ -42,7 +61,23 @@ pub enum SupervisorError {
 
 impl Supervisor {
     pub fn new() -> Self {
-        Self::default()
+        let stop = Stop::new();
+        Self { box_stop: stop.clone(), stop, ..Self::default() }
+    }
+
+    /// For threads that are stopped and joined by themselves, as those of one stream are: its stop and its
+    /// join are about them alone. A stop of the box stops them too, and a panic in one stops the box.
+    pub fn scope(&self) -> Self {
+        let mut state = self.threads.state();
+        state.started += 1;
+        let scope = Some(state.started);
+        drop(state);
+        Self { stop: self.stop.child(), scope, ..self.clone() }
+    }
+
+    /// None of its threads runs.
+    pub fn is_idle(&self) -> bool {
+        self.threads.state().of(self.scope).next().is_none()
     }
 
     pub fn stop(&self) -> &Stop {
@@ -62,14 +97,14 @@ impl Supervisor {
     {
         let name = name.into();
         let pulse = self.heartbeats.register(&name);
-        let id = self.threads.begin(&name);
+        let id = self.threads.begin(&name, self.scope);
         let thread = {
             let (name, supervisor) = (name.clone(), self.clone());
             move || {
                 let panicked = catch_unwind(AssertUnwindSafe(|| body(pulse))).is_err();
                 if panicked {
                     log::error!("core thread {name} panicked: stopping the box");
-                    supervisor.stop.request();
+                    supervisor.box_stop.request();
                 }
                 supervisor.threads.end(id, panicked);
             }
@@ -83,15 +118,17 @@ impl Supervisor {
     /// Waits until all core threads have ended, at most `deadline`. Request a stop first.
     pub fn join(&self, deadline: Duration) -> Result<(), SupervisorError> {
         let threads = &self.threads;
-        let waited = threads.ended.wait_timeout_while(threads.state(), deadline, |state| !state.running.is_empty());
+        let waited =
+            threads.ended.wait_timeout_while(threads.state(), deadline, |state| state.of(self.scope).next().is_some());
         let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        if let Some(thread) = state.panicked.take() {
+        // That is for whoever stops the box to hear.
+        if self.scope.is_none()
+            && let Some(thread) = state.panicked.take()
+        {
             return Err(SupervisorError::Panicked { thread });
         }
-        if state.running.is_empty() {
-            return Ok(());
-        }
-        Err(SupervisorError::Stuck { threads: state.running.iter().map(|(_, name)| name.clone()).collect() })
+        let threads: Vec<_> = state.of(self.scope).map(|running| running.name.clone()).collect();
+        if threads.is_empty() { Ok(()) } else { Err(SupervisorError::Stuck { threads }) }
     }
 }
 
@@ -100,18 +137,18 @@ impl Threads {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn begin(&self, name: &str) -> u64 {
+    fn begin(&self, name: &str, scope: Option<u64>) -> u64 {
         let mut state = self.state();
         state.started += 1;
         let id = state.started;
-        state.running.push((id, name.to_owned()));
+        state.running.push(Running { id, scope, name: name.to_owned() });
         id
     }
 
     fn end(&self, id: u64, panicked: bool) {
         let mut state = self.state();
-        if let Some(place) = state.running.iter().position(|(running, _)| *running == id) {
-            let (_, name) = state.running.swap_remove(place);
+        if let Some(place) = state.running.iter().position(|running| running.id == id) {
+            let Running { name, .. } = state.running.swap_remove(place);
             if panicked {
                 state.panicked.get_or_insert(name);
             }
@@ -155,6 +192,39 @@ mod tests {
             .expect("a thread");
         supervisor.spawn("sick", |_| panic!("as the test wants it")).expect("a thread");
         assert!(supervisor.stop().wait_timeout(LONG), "the panic requests a stop");
+        let error = supervisor.join(LONG).expect_err("the panic");
+        assert!(matches!(&error, SupervisorError::Panicked { thread } if thread == "sick"), "{error}");
+    }
+
+    fn waiting(supervisor: &Supervisor, name: &str) {
+        let stop = supervisor.stop().clone();
+        supervisor.spawn(name, move |_| while !stop.wait_timeout(LONG) {}).expect("a thread");
+    }
+
+    #[test]
+    fn a_scope_is_stopped_and_joined_without_the_rest() {
+        let supervisor = Supervisor::new();
+        let (camera, desk) = (supervisor.scope(), supervisor.scope());
+        waiting(&camera, "camera");
+        waiting(&desk, "desk");
+        camera.stop().request();
+        camera.join(LONG).expect("it ends");
+        assert!(camera.is_idle() && !desk.is_idle() && !supervisor.is_idle());
+        assert!(!supervisor.stop().is_requested());
+        let error = desk.join(Duration::from_millis(1)).expect_err("it runs");
+        assert!(matches!(&error, SupervisorError::Stuck { threads } if threads == &["desk"]), "{error}");
+        supervisor.stop().request();
+        supervisor.join(LONG).expect("all end");
+    }
+
+    #[test]
+    fn a_panic_in_a_scope_stops_the_box() {
+        let supervisor = Supervisor::new();
+        let scope = supervisor.scope();
+        waiting(&supervisor, "other");
+        scope.spawn("sick", |_| panic!("as the test wants it")).expect("a thread");
+        assert!(supervisor.stop().wait_timeout(LONG));
+        scope.join(LONG).expect("it has ended");
         let error = supervisor.join(LONG).expect_err("the panic");
         assert!(matches!(&error, SupervisorError::Panicked { thread } if thread == "sick"), "{error}");
     }

@@ -18,6 +18,7 @@ const LINE: &[&[&str]] = &[
     &["stream"],
     &["access", "capture", "decode", "encode", "package"],
     &["pipeline", "snapshot"],
+    &["control"],
     &["http"],
     &["app"],
     &["main"],

@@ -10,6 +10,7 @@
 
 mod body;
 mod devices;
+mod health;
 mod openapi;
 mod problem;
 mod snapshot;
@@ -38,6 +39,7 @@ static RESOURCES: &[&Resource] = &[
     &snapshot::RESOURCE,
     &devices::RESOURCE,
     &system::RESOURCE,
+    &health::RESOURCE,
     &time::RESOURCE,
     &openapi::RESOURCE,
 ];

@@ -17,14 +17,17 @@ pub static RESOURCE: Resource = Resource {
 };
 
 /// Statuses that any endpoint may answer with: refused by access, by a limit, or for want of anything.
-const ANYWHERE: [(&str, &str); 9] = [
+const ANYWHERE: [(&str, &str); 12] = [
     ("400", "The request is malformed."),
     ("401", "Sign in first."),
     ("403", "Not for you."),
     ("404", "There is nothing of that name."),
     ("405", "Not with that method."),
+    ("408", "The body did not come in time."),
     ("413", "The body is too long."),
     ("414", "The address is too long."),
+    ("415", "The body is not sent as JSON."),
+    ("422", "The body is not what belongs here."),
     ("429", "Too many tries; wait."),
     ("503", "Busy; try again."),
 ];

@@ -1,12 +1,14 @@
-//! The streams: what runs, and how it does.
+//! The streams: what runs, how it does, and what can be done to it.
 
+use super::super::body::Body;
 use super::super::site::Site;
-use super::{Call, Endpoint, Needs, Problem, Reply, Resource, Takes, json, now};
+use super::{Call, Endpoint, Needs, Problem, Reply, Resource, Takes, done, json, now};
+use crate::control::{ControlError, State};
 use crate::package::live::HlsStatus;
 use crate::pipeline::Counts;
 use crate::stream::{Stream, StreamStatus};
-use hyper::Method;
-use serde::Serialize;
+use hyper::{Method, Response, StatusCode};
+use serde::{Deserialize, Serialize};
 
 pub static RESOURCE: Resource = Resource {
     endpoints: &[
@@ -24,6 +26,34 @@ pub static RESOURCE: Resource = Resource {
             takes: Takes::Nothing,
             run: |call| one(&call),
         },
+        Endpoint {
+            method: Method::POST,
+            path: "streams/{name}/start",
+            needs: Needs::Operate,
+            takes: Takes::Nothing,
+            run: start,
+        },
+        Endpoint {
+            method: Method::POST,
+            path: "streams/{name}/stop",
+            needs: Needs::Operate,
+            takes: Takes::Nothing,
+            run: stop,
+        },
+        Endpoint {
+            method: Method::POST,
+            path: "streams/{name}/key-frame",
+            needs: Needs::Operate,
+            takes: Takes::Nothing,
+            run: |call| key_frame(&call),
+        },
+        Endpoint {
+            method: Method::PUT,
+            path: "streams/{name}/bitrate",
+            needs: Needs::Operate,
+            takes: Takes::Json,
+            run: |call| bitrate(&call),
+        },
     ],
     openapi: include_str!("streams.json"),
 };
@@ -38,6 +68,10 @@ struct List {
 struct Entry {
     #[serde(flatten)]
     status: StreamStatus,
+    /// Whether it runs; how its sources do stands in `sources`.
+    state: Option<State>,
+    /// The video bitrate that was asked for since the start, bits a second.
+    bitrate_target_bps: Option<u32>,
     /// The page that plays it, a path.
     page: String,
     /// Where players find it, and how that goes; `null` when it is not served.
@@ -58,7 +92,14 @@ fn entry(site: &Site, stream: &Stream) -> Entry {
     let served = site.served(name);
     let pipeline = served.as_ref().and_then(|served| served.report.as_ref()).map(|report| report.counts());
     let hls = served.map(|served| Hls { url: format!("/{name}/index.m3u8"), status: served.live.status() });
-    Entry { status, page: format!("/{name}/"), hls, pipeline }
+    Entry {
+        status,
+        state: site.control().state(name),
+        bitrate_target_bps: stream.bitrate_target(),
+        page: format!("/{name}/"),
+        hls,
+        pipeline,
+    }
 }
 
 fn list<'a>(call: &Call<'_>) -> Reply<'a> {
@@ -67,8 +108,70 @@ fn list<'a>(call: &Call<'_>) -> Reply<'a> {
 }
 
 fn one<'a>(call: &Call<'_>) -> Reply<'a> {
-    now(match call.site.streams().get(call.parameter(0)) {
+    now(shown(call))
+}
+
+fn shown(call: &Call<'_>) -> Response<Body> {
+    match call.site.streams().get(call.parameter(0)) {
         Some(stream) => json(&entry(call.site, &stream)),
-        None => Problem::not_found("There is no stream of that name.").into(),
+        None => Problem::from(ControlError::NoStream).into(),
+    }
+}
+
+fn start(call: Call<'_>) -> Reply<'_> {
+    Box::pin(async move {
+        match call.site.control().start(call.parameter(0)).await {
+            Ok(()) => shown(&call),
+            Err(error) => Problem::from(error).into(),
+        }
     })
+}
+
+fn stop(call: Call<'_>) -> Reply<'_> {
+    Box::pin(async move {
+        match call.site.control().stop(call.parameter(0)).await {
+            Ok(()) => shown(&call),
+            Err(error) => Problem::from(error).into(),
+        }
+    })
+}
+
+fn key_frame<'a>(call: &Call<'_>) -> Reply<'a> {
+    now(match call.site.control().request_key_frame(call.parameter(0)) {
+        Ok(()) => done(),
+        Err(error) => Problem::from(error).into(),
+    })
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Bitrate {
+    video_bitrate_bps: u32,
+}
+
+fn bitrate<'a>(call: &Call<'_>) -> Reply<'a> {
+    let Bitrate { video_bitrate_bps } = match call.json() {
+        Ok(wanted) => wanted,
+        Err(refused) => return now(*refused),
+    };
+    now(match call.site.control().set_bitrate(call.parameter(0), video_bitrate_bps) {
+        Ok(()) => done(),
+        Err(error) => Problem::from(error).into(),
+    })
+}
+
+impl From<ControlError> for Problem {
+    fn from(error: ControlError) -> Self {
+        let status = match &error {
+            ControlError::NoStream => StatusCode::NOT_FOUND,
+            ControlError::Stopped { .. } | ControlError::NotEncodedHere { .. } => StatusCode::CONFLICT,
+            ControlError::Bitrate { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+            ControlError::Ending => StatusCode::SERVICE_UNAVAILABLE,
+            ControlError::Start(_) | ControlError::Stop(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        let text = error.to_string();
+        let mut letters = text.chars();
+        let first = letters.next().map(|letter| letter.to_uppercase().to_string()).unwrap_or_default();
+        Self::new(status, format!("{first}{}.", letters.as_str()))
+    }
 }

@@ -1,0 +1,270 @@
+//! The streams of the box, started and stopped singly, adjusted while they run, and what is told of it.
+//!
+//! One change at a time, each on a thread of its own, so that no request waits on the network's threads
+//! for a device to close, and a caller who hangs up leaves nothing half done.
+//! Not here: who may change what (`access`), what a change looks like on the wire (`http`).
+
+#![allow(clippy::disallowed_methods, reason = "shell: stamps events with the wall clock")]
+
+mod error;
+mod events;
+mod running;
+mod settings;
+#[cfg(test)]
+mod tests;
+mod watch;
+
+pub use error::ControlError;
+pub use events::{Event, Events, What};
+pub use running::Served;
+
+use crate::config::{self, StreamConfig};
+use crate::stream::{Limits, Stream, Streams};
+use crate::supervisor::Supervisor;
+use crate::time::{Epoch, MonoTime};
+use running::Running;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
+use tokio::runtime::Handle;
+use tokio::sync::Mutex;
+
+/// How often the streams are looked at for changes that they make by themselves.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// Whether a stream is to run; how its sources do is the stream's to say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    Running,
+    /// Its source has come to its end by itself.
+    Ended,
+    Stopped,
+    /// It was told to stop and a device hangs.
+    Stopping,
+}
+
+/// Everything that runs. Shared by all who serve or change it.
+pub struct Control {
+    supervisor: Supervisor,
+    runtime: Handle,
+    epoch: Epoch,
+    streams: Arc<Streams>,
+    entries: RwLock<BTreeMap<String, Entry>>,
+    /// Held by the one change that is being made.
+    changing: Arc<Mutex<()>>,
+    events: Events,
+}
+
+/// A stream that the configuration names.
+struct Entry {
+    config: StreamConfig,
+    state: State,
+    /// Also after a stop, so that the playlists go on saying that it is over.
+    served: Option<Served>,
+    running: Option<Running>,
+}
+
+impl Control {
+    /// Nothing runs yet. `runtime` is where streams are packaged; `epoch` is what media time is told by.
+    pub fn new(supervisor: Supervisor, runtime: Handle, epoch: Epoch) -> Arc<Self> {
+        Arc::new(Self {
+            supervisor,
+            runtime,
+            epoch,
+            streams: Arc::default(),
+            entries: RwLock::default(),
+            changing: Arc::default(),
+            events: Events::default(),
+        })
+    }
+
+    /// Every stream there is, running or not.
+    pub fn streams(&self) -> &Arc<Streams> {
+        &self.streams
+    }
+
+    pub fn supervisor(&self) -> &Supervisor {
+        &self.supervisor
+    }
+
+    pub fn events(&self) -> &Events {
+        &self.events
+    }
+
+    /// How a stream is served, where it is or was.
+    pub fn served(&self, name: &str) -> Option<Served> {
+        self.entries().get(name)?.served.clone()
+    }
+
+    pub fn state(&self, name: &str) -> Option<State> {
+        let entries = self.entries();
+        let entry = entries.get(name)?;
+        let over = entry.state == State::Running && entry.running.as_ref().is_some_and(Running::is_over);
+        Some(if over { State::Ended } else { entry.state })
+    }
+
+    /// What EXT-X-PROGRAM-DATE-TIME is stamped by. Streams start with one epoch, and follow the wall
+    /// clock within a part of each other, so any of them will do.
+    pub fn epoch(&self) -> Epoch {
+        let entries = self.entries();
+        entries.values().find_map(|entry| entry.served.as_ref()).map_or(self.epoch, |served| served.live.epoch())
+    }
+
+    /// Adds a stream and starts it.
+    pub async fn add(self: &Arc<Self>, name: String, config: StreamConfig) -> Result<(), ControlError> {
+        self.change(move |control| control.add_now(&name, config)).await
+    }
+
+    /// Starts a stream that is stopped or has ended; one that runs goes on.
+    pub async fn start(self: &Arc<Self>, name: &str) -> Result<(), ControlError> {
+        let name = name.to_owned();
+        self.change(move |control| control.start_now(&name)).await
+    }
+
+    /// Stops a stream: its sources close, its playlists end. It stays on the list.
+    pub async fn stop(self: &Arc<Self>, name: &str) -> Result<(), ControlError> {
+        let name = name.to_owned();
+        self.change(move |control| control.stop_now(&name)).await
+    }
+
+    /// Asks the encoder for a key frame as soon as it can.
+    pub fn request_key_frame(&self, name: &str) -> Result<(), ControlError> {
+        self.encoding(name)?.request_key_frame();
+        Ok(())
+    }
+
+    /// Asks the encoder for another bitrate, until the stream's configuration changes.
+    pub fn set_bitrate(&self, name: &str, bitrate_bps: u32) -> Result<(), ControlError> {
+        if !config::VIDEO_BITRATE_BPS.contains(&bitrate_bps) {
+            return Err(ControlError::Bitrate { range: config::VIDEO_BITRATE_BPS });
+        }
+        self.encoding(name)?.set_bitrate_target(bitrate_bps);
+        Ok(())
+    }
+
+    /// Tells events that come about by themselves, until the box stops.
+    pub async fn watch(self: Arc<Self>) {
+        let mut seen = watch::Seen::default();
+        let mut look = tokio::time::interval(LOOK);
+        let stop = self.supervisor.stop().clone();
+        loop {
+            tokio::select! {
+                () = stop.requested() => return,
+                _ = look.tick() => {}
+            }
+            let now: Vec<_> = self.streams.list().iter().map(|stream| stream.status()).collect();
+            for what in seen.look(&now) {
+                self.tell(what);
+            }
+        }
+    }
+
+    /// After the box's threads have ended: waits until every playlist says that it is over.
+    pub async fn packaged(&self) {
+        let running: Vec<_> = self.entries_mut().values_mut().filter_map(|entry| entry.running.take()).collect();
+        for mut running in running {
+            running.packaged().await;
+        }
+    }
+
+    /// A stream that runs and whose pictures are encoded here.
+    fn encoding(&self, name: &str) -> Result<Arc<Stream>, ControlError> {
+        let stream = self.streams.get(name).ok_or(ControlError::NoStream)?;
+        if self.state(name) != Some(State::Running) {
+            return Err(ControlError::Stopped { name: name.to_owned() });
+        }
+        let encodes = self.entries().get(name).is_some_and(|entry| settings::encodes(&entry.config.inputs));
+        if encodes { Ok(stream) } else { Err(ControlError::NotEncodedHere { name: name.to_owned() }) }
+    }
+
+    /// Makes one change, after those that were asked for before. It comes to its end even when nobody waits
+    /// for it any more.
+    async fn change<T, F>(self: &Arc<Self>, make: F) -> Result<T, ControlError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Self) -> Result<T, ControlError> + Send + 'static,
+    {
+        let turn = Arc::clone(&self.changing).lock_owned().await;
+        let control = Arc::clone(self);
+        let made = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            if control.supervisor.stop().is_requested() {
+                return Err(ControlError::Ending);
+            }
+            make(&control)
+        });
+        match made.await {
+            Ok(result) => result,
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                // The runtime is going.
+                Err(_) => Err(ControlError::Ending),
+            },
+        }
+    }
+
+    fn add_now(&self, name: &str, config: StreamConfig) -> Result<(), ControlError> {
+        // A name that is there already keeps its stream; the configuration has each once.
+        let _ = self.streams.insert(Stream::new(name, Limits::default()));
+        let entry = Entry { config, state: State::Stopped, served: None, running: None };
+        self.entries_mut().insert(name.to_owned(), entry);
+        self.start_now(name)
+    }
+
+    fn start_now(&self, name: &str) -> Result<(), ControlError> {
+        let stream = self.streams.get(name).ok_or(ControlError::NoStream)?;
+        match self.state(name).ok_or(ControlError::NoStream)? {
+            State::Running => return Ok(()),
+            // A device that hung may have come back meanwhile; what has ended is tidied up.
+            State::Stopping | State::Ended => self.stop_now(name)?,
+            State::Stopped => {}
+        }
+        let config = self.entries().get(name).map(|entry| entry.config.clone()).ok_or(ControlError::NoStream)?;
+        let running = Running::start(&stream, &config, &self.supervisor, &self.runtime, self.epoch)?;
+        if let Some(entry) = self.entries_mut().get_mut(name) {
+            entry.served = Some(running.served.clone());
+            entry.running = Some(running);
+            entry.state = State::Running;
+        }
+        self.tell(What::StreamStarted { stream: name.to_owned() });
+        Ok(())
+    }
+
+    fn stop_now(&self, name: &str) -> Result<(), ControlError> {
+        let running = {
+            let mut entries = self.entries_mut();
+            let entry = entries.get_mut(name).ok_or(ControlError::NoStream)?;
+            let running = entry.running.take();
+            if running.is_some() {
+                entry.state = State::Stopping;
+            }
+            running
+        };
+        let Some(mut running) = running else { return Ok(()) };
+        let stopped = running.stop(&self.runtime);
+        if let Some(entry) = self.entries_mut().get_mut(name) {
+            match stopped {
+                Ok(()) => entry.state = State::Stopped,
+                Err(_) => entry.running = Some(running),
+            }
+        }
+        stopped?;
+        log::info!("{name}: stopped");
+        self.tell(What::StreamStopped { stream: name.to_owned() });
+        Ok(())
+    }
+
+    fn tell(&self, what: What) {
+        self.events.tell(Epoch::now().unix_nanos_at(MonoTime::now()) / 1_000_000, what);
+    }
+
+    fn entries(&self) -> RwLockReadGuard<'_, BTreeMap<String, Entry>> {
+        self.entries.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn entries_mut(&self) -> RwLockWriteGuard<'_, BTreeMap<String, Entry>> {
+        self.entries.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
