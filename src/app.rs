@@ -11,6 +11,7 @@
 
 use crate::config::Config;
 use crate::control::{Control, ControlError};
+use crate::discovery::{self, Announcement, Scheme, Service};
 use crate::http::{self, BindError, Server, Site};
 use crate::supervisor::{Supervisor, SupervisorError, notify, signals};
 use crate::time::Epoch;
@@ -73,6 +74,7 @@ pub fn run(config: Config) -> Result<(), AppError> {
         }
     });
     announce(server.address(), &config);
+    let _announced = runtime.block_on(async { announce_on_lan(server.address(), &config) });
 
     let stop = supervisor.stop().clone();
     notify::ready();
@@ -121,6 +123,16 @@ fn announce(address: SocketAddr, config: &Config) {
     let names: Vec<_> = config.streams.keys().map(|name| name.as_str()).collect();
     log::info!("listening on {url} ({})", names.join(", "));
     println!("Watch at {url}");
+}
+
+/// Makes the box known by name. Where that can't be done, it is found by its address as before.
+fn announce_on_lan(address: SocketAddr, config: &Config) -> Option<Announcement> {
+    let host_name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let services = [Service { scheme: Scheme::Http, listens: address }];
+    discovery::announce(&config.discovery, &discovery::host_label(&host_name), &services)
+        .inspect_err(|error| log::warn!("not announced on the LAN: {error}"))
+        .ok()
+        .flatten()
 }
 
 /// This box's address on the LAN: the one that a packet to outside would leave from. Nothing is sent.

@@ -4,12 +4,13 @@
 
 use capturebox::capture::devices;
 use capturebox::config::{Config, ConfigError};
-use capturebox::{app, supervisor};
+use capturebox::{app, discovery, supervisor};
 use clap::{Parser, Subcommand};
 use log::{error, info};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 const RUNTIME_FAILURE: u8 = 1;
 const BAD_CONFIGURATION: u8 = 2;
@@ -43,6 +44,15 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// List the boxes on the LAN
+    Find {
+        /// For programs
+        #[arg(long)]
+        json: bool,
+        /// How long to wait for answers
+        #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=60))]
+        seconds: u64,
+    },
 }
 
 fn main() -> ExitCode {
@@ -52,6 +62,7 @@ fn main() -> ExitCode {
         Command::Run { config } => run(config.as_deref()),
         Command::Check { config } => check(&config),
         Command::Devices { json } => list_devices(json),
+        Command::Find { json, seconds } => find_boxes(json, Duration::from_secs(seconds)),
     }
 }
 
@@ -95,10 +106,22 @@ fn check(file: &Path) -> ExitCode {
 
 fn list_devices(json: bool) -> ExitCode {
     let devices = devices::list();
-    if !json {
-        return print(&devices.to_string());
+    if json { print_json(&devices) } else { print(&devices.to_string()) }
+}
+
+fn find_boxes(json: bool, within: Duration) -> ExitCode {
+    match discovery::find(within) {
+        Ok(boxes) if json => print_json(&boxes),
+        Ok(boxes) => print(&discovery::listed(&boxes)),
+        Err(error) => {
+            error!("{error}");
+            RUNTIME_FAILURE.into()
+        }
     }
-    match serde_json::to_string_pretty(&devices) {
+}
+
+fn print_json(list: &impl serde::Serialize) -> ExitCode {
+    match serde_json::to_string_pretty(list) {
         Ok(text) => print(&text),
         Err(error) => {
             error!("the list can't be written as JSON: {error}");

@@ -7,6 +7,7 @@
 //! Reading goes over the spanned TOML tables by hand rather than through serde's derive, because serde
 //! stops at the first error and the person at the keyboard wants all of them, each with its line.
 
+mod discovery;
 mod problem;
 mod section;
 mod sources;
@@ -15,6 +16,7 @@ mod streams;
 mod tests;
 mod value;
 
+pub use discovery::DiscoveryConfig;
 pub use problem::{ConfigError, Problem};
 
 use crate::encode::{EncoderChoice, Profile};
@@ -66,6 +68,7 @@ pub struct Config {
     pub access: AccessConfig,
     /// Where the box keeps accounts and keys; `None`: where the system has such things.
     pub state_dir: Option<PathBuf>,
+    pub discovery: DiscoveryConfig,
 }
 
 impl Config {
@@ -111,6 +114,9 @@ impl Config {
                 .map_or_else(BTreeMap::new, |section| streams::streams(&document, &section)),
             access: root.section("access").map_or_else(AccessConfig::default, |section| access(&section)),
             state_dir: root.field("state_dir").and_then(|field| state_dir(&field)),
+            discovery: root
+                .section("discovery")
+                .map_or_else(DiscoveryConfig::default, |section| discovery::read(&section)),
         };
         root.finish();
         document.finish(file, config)

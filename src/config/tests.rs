@@ -92,6 +92,7 @@ publish = "token"
         streams: [(name("camera"), camera), (name("desk"), desk)].into(),
         access: AccessConfig { view: Access::Lan, publish: Access::Token },
         state_dir: None,
+        discovery: DiscoveryConfig::default(),
     };
     assert_eq!(config, expected);
 }
@@ -451,7 +452,10 @@ fn bad_sections_are_refused() {
             "[stream.camera]\nvideo = { source = \"test\" }",
             "1: unknown key `stream` in the file; did you mean `streams`?",
         ),
-        ("[recording]", "1: unknown key `recording` in the file; it can have http, streams, access or state_dir"),
+        (
+            "[recording]",
+            "1: unknown key `recording` in the file; it can have http, streams, access, state_dir or discovery",
+        ),
         ("streams = 5", "1: `streams` is the number 5; it must be a table: [section] or { key = value }"),
         ("[streams]\ncamera = 5", "2: `camera` is the number 5; it must be a table: [section] or { key = value }"),
         (

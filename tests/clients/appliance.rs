@@ -71,10 +71,15 @@ impl Appliance {
 
     /// The same, in a folder that already holds the configuration's files.
     pub fn start_in(folder: Folder, streams: &str) -> Self {
+        Self::start_by(Command::new(PROGRAM), folder, "127.0.0.1:0", streams)
+    }
+
+    /// The same, by a command that becomes the program, on an address that is good there.
+    pub fn start_by(mut program: Command, folder: Folder, listen: &str, streams: &str) -> Self {
         let config = folder.file("capturebox.toml");
-        std::fs::write(&config, format!("[http]\nlisten = \"127.0.0.1:0\"\n{streams}")).expect("a configuration");
+        std::fs::write(&config, format!("[http]\nlisten = \"{listen}\"\n{streams}")).expect("a configuration");
         let started = Instant::now();
-        let mut child = Command::new(PROGRAM)
+        let mut child = program
             .args(["run", "--config", &config])
             .env("RUST_LOG", "info")
             .stdin(Stdio::null())

@@ -1,0 +1,143 @@
+//! The box on the LAN by its name, on a LAN of network namespaces.
+
+use crate::appliance::{Appliance, Folder, PATIENCE, PROGRAM, wait_until};
+use crate::network::{Lan, Machine, done};
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Stdio};
+use std::sync::mpsc;
+
+const STREAM: &str = "[streams.camera]\ninput = { source = \"test\", size = \"320x180\", fps = 5 }\n";
+
+fn start(machine: &Machine, listen: &str, discovery: &str) -> Appliance {
+    Appliance::start_by(machine.command(PROGRAM), Folder::new(), listen, &format!("{discovery}{STREAM}"))
+}
+
+/// What `capturebox find` lists on the machine.
+fn find(machine: &Machine, seconds: u32) -> Vec<serde_json::Value> {
+    let output = done(machine.command(PROGRAM).args(["find", "--json", "--seconds", &seconds.to_string()]));
+    serde_json::from_slice(&output.stdout).expect("JSON")
+}
+
+/// Looks until as many boxes as expected are there and have names of their own.
+fn find_named(machine: &Machine, count: usize) -> Vec<serde_json::Value> {
+    let mut boxes = Vec::new();
+    wait_until(&format!("{count} boxes"), PATIENCE, || {
+        boxes = find(machine, 2);
+        let hosts: std::collections::BTreeSet<_> = boxes.iter().map(|found| found["host"].as_str()).collect();
+        hosts.len() == count
+    });
+    boxes
+}
+
+/// A host name's IPv4 addresses, as a client that isn't ours resolves them.
+fn resolve(machine: &Machine, name: &str) -> Vec<String> {
+    let output = done(machine.command("python3").args(["-c", include_str!("mdns_query.py"), name]));
+    String::from_utf8(output.stdout).expect("UTF-8").lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn a_box_is_found_by_the_name_of_its_machine() {
+    let lan = Lan::new();
+    let (machine, visitor) = (lan.machine("Attic", 1), lan.machine("visitor", 9));
+    let box_ = start(&machine, "0.0.0.0:8080", "");
+    let boxes = find_named(&visitor, 1);
+    let expected = serde_json::json!([{
+        "name": "attic",
+        "host": "attic.local",
+        "addresses": ["10.55.0.1"],
+        "version": env!("CARGO_PKG_VERSION"),
+        "http": "http://attic.local:8080/",
+        "https": null,
+        "url": "http://10.55.0.1:8080/",
+    }]);
+    assert_eq!(serde_json::Value::Array(boxes), expected);
+    assert_eq!(resolve(&visitor, "attic.local"), ["10.55.0.1"]);
+    assert_eq!(find_named(&machine, 1).len(), 1, "from the machine itself too");
+    let text = done(visitor.command(PROGRAM).args(["find", "--seconds", "2"])).stdout;
+    let text = String::from_utf8(text).expect("UTF-8");
+    assert!(text.contains("http://10.55.0.1:8080/"), "{text}");
+    drop(box_);
+    assert_eq!(find(&visitor, 2), Vec::<serde_json::Value>::new(), "it has said good-bye");
+}
+
+#[test]
+fn two_boxes_of_one_name_get_names_of_their_own() {
+    let lan = Lan::new();
+    let (one, two, visitor) = (lan.machine("box", 1), lan.machine("box", 2), lan.machine("visitor", 9));
+    // At the same time, as after a power cut.
+    let (_first, _second) = std::thread::scope(|scope| {
+        let first = scope.spawn(|| start(&one, "0.0.0.0:8080", ""));
+        let second = start(&two, "0.0.0.0:8080", "");
+        (first.join().expect("it starts"), second)
+    });
+    let boxes = find_named(&visitor, 2);
+    assert_eq!(boxes.len(), 2, "{boxes:#?}");
+    let mut names: Vec<_> = boxes.iter().map(|found| found["name"].as_str().expect("a name")).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["box", "box (2)"]);
+    for found in &boxes {
+        let host = found["host"].as_str().expect("a host");
+        assert!(["box.local", "box-2.local"].contains(&host), "{host}");
+        assert_eq!(serde_json::json!(resolve(&visitor, host)), found["addresses"], "{host} is that box alone");
+    }
+}
+
+#[test]
+fn a_configured_name_is_shown_and_off_is_off() {
+    let lan = Lan::new();
+    let (named, hidden, local) = (lan.machine("a", 1), lan.machine("b", 2), lan.machine("c", 3));
+    let _hidden = start(&hidden, "0.0.0.0:8080", "[discovery]\nenabled = false\n");
+    let _local = start(&local, "127.0.0.1:8080", "");
+    let _named = start(&named, "10.55.0.1:8080", "[discovery]\nname = \"Küche 2.0\"\n");
+    let boxes = find_named(&lan.machine("visitor", 9), 1);
+    assert_eq!(boxes[0]["name"], "Küche 2.0");
+    assert_eq!(boxes[0]["http"], "http://a.local:8080/");
+    assert_eq!(boxes[0]["addresses"], serde_json::json!(["10.55.0.1"]));
+}
+
+/// Ends with its owner.
+struct Avahi(Child);
+
+impl Drop for Avahi {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn a_machine_with_avahi_keeps_its_name() {
+    let lan = Lan::new();
+    let (machine, visitor) = (lan.machine("attic", 1), lan.machine("visitor", 9));
+    let folder = Folder::new();
+    let config = folder.file("avahi.conf");
+    // Without D-Bus, which this machine hasn't; all else as Debian has it.
+    std::fs::write(
+        &config,
+        "[server]\nenable-dbus=no\nuse-ipv4=yes\nuse-ipv6=yes\n[publish]\npublish-workstation=no\n",
+    )
+    .expect("a configuration");
+    // It wants its run folder to be its own account's; in the namespace there is only root.
+    for (file, line) in [("passwd", "avahi:x:0:0::/:/bin/false\n"), ("group", "avahi:x:0:\n")] {
+        let stands_in = folder.file(file);
+        std::fs::write(&stands_in, line).expect("a file");
+        done(machine.command("mount").args(["--bind", &stands_in, &format!("/etc/{file}")]));
+    }
+    let mut avahi = machine.command("avahi-daemon");
+    avahi.args(["--no-drop-root", "--no-chroot", "--no-rlimits", "--file", &config]).stderr(Stdio::piped());
+    let mut avahi = Avahi(avahi.spawn().expect("avahi-daemon is installed"));
+    let (line, lines) = mpsc::channel();
+    let log = BufReader::new(avahi.0.stderr.take().expect("piped"));
+    std::thread::spawn(move || log.lines().map_while(Result::ok).try_for_each(|text| line.send(text)));
+    let mut said = Vec::new();
+    while !said.iter().any(|text: &String| text.contains("Server startup complete")) {
+        said.push(lines.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("avahi is up: {said:#?}")));
+    }
+
+    let _box = start(&machine, "0.0.0.0:8080", "");
+    let boxes = find_named(&visitor, 1);
+    assert_eq!(boxes[0]["http"], "http://attic.local:8080/", "the box takes the machine's name");
+    assert_eq!(resolve(&visitor, "attic.local"), ["10.55.0.1"]);
+    said.extend(lines.try_iter());
+    assert!(!said.iter().any(|text| text.to_lowercase().contains("conflict")), "and avahi keeps it: {said:#?}");
+}
