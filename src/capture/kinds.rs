@@ -12,11 +12,16 @@ pub enum Kinds {
 }
 
 impl Kinds {
-    pub(super) const fn wants(self, track: TrackId) -> bool {
+    pub const fn wants(self, track: TrackId) -> bool {
         match self {
             Self::Both => true,
             Self::Video => track.is_video(),
             Self::Audio => !track.is_video(),
         }
+    }
+
+    /// Whether something is of both.
+    pub fn meets(self, other: Self) -> bool {
+        self == Self::Both || other == Self::Both || self == other
     }
 }

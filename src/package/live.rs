@@ -96,32 +96,40 @@ impl LiveHls {
     pub async fn run(self: Arc<Self>) {
         let mut reader = self.stream.read(&[TrackId::Video(0), TrackId::Aac], Start::LatestKeyframe);
         loop {
-            match reader.next().await {
-                Read::Unit { track, unit } => {
-                    let (news, wants_key_frame) = {
-                        let packager = &mut self.lock().packager;
-                        (packager.push(&track, unit), packager.wants_key_frame())
-                    };
-                    if wants_key_frame {
-                        self.stream.request_key_frame();
-                    }
-                    if news.captured.is_some() {
-                        self.note_part(news);
-                    }
-                    self.wake(news);
-                }
-                Read::Lagged { units } => {
-                    log::warn!("{}: HLS fell behind and lost {units} units", self.stream.name());
-                    let news = self.lock().packager.discontinuity();
-                    self.wake(news);
-                }
-                Read::End => {
-                    let news = self.lock().packager.end();
-                    self.wake(news);
+            while let Some(read) = reader.try_next() {
+                let ended = read == Read::End;
+                self.take(read);
+                if ended {
                     return;
                 }
             }
+            let quiet = self.lock().packager.quiet();
+            reader.rest(quiet).await;
         }
+    }
+
+    fn take(&self, read: Read) {
+        let news = match read {
+            Read::Unit { track, unit } => {
+                let (news, wants_key_frame) = {
+                    let packager = &mut self.lock().packager;
+                    (packager.push(&track, unit), packager.wants_key_frame())
+                };
+                if wants_key_frame {
+                    self.stream.request_key_frame();
+                }
+                if news.captured.is_some() {
+                    self.note_part(news);
+                }
+                news
+            }
+            Read::Lagged { units } => {
+                log::warn!("{}: HLS fell behind and lost {units} units", self.stream.name());
+                self.lock().packager.discontinuity()
+            }
+            Read::End => self.lock().packager.end(),
+        };
+        self.wake(news);
     }
 
     /// Answers a request, waiting where the protocol says so. Never [`Answer::Wait`].

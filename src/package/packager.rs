@@ -9,6 +9,7 @@ use super::request::{Directives, Rendition, Request, Session};
 use super::segmenter::Rule;
 use super::settings::Settings;
 use crate::media::{AccessUnit, Track, TrackId};
+use crate::stream::Quiet;
 use crate::time::{Epoch, MonoTime};
 use bytes::Bytes;
 use std::collections::VecDeque;
@@ -121,6 +122,11 @@ impl Packager {
             news = news.and(self.take(&track, unit));
         }
         news
+    }
+
+    /// Units that need not be pushed before others come: they close nothing.
+    pub fn quiet(&self) -> Vec<Quiet> {
+        self.renditions().filter_map(Packaged::quiet).collect()
     }
 
     /// The reader missed units: goes on at the next key frame, with a discontinuity.

@@ -7,6 +7,7 @@ use super::settings::{Settings, Targets, frame_rate};
 use super::window::{Bandwidth, Begin, Edge, Part, Window};
 use crate::container::fmp4;
 use crate::media::{AccessUnit, Codec, Track};
+use crate::stream::Quiet;
 use crate::time::{Epoch, FrameRate, MonoTime, Timescale, rescale};
 use bytes::Bytes;
 use flate2::Compression;
@@ -178,6 +179,11 @@ impl Packaged {
             }
         }
         progress
+    }
+
+    /// Units that need not be pushed before others come.
+    pub(super) fn quiet(&self) -> Option<Quiet> {
+        Some(Quiet { track: Arc::clone(&self.track), ends: self.segmenter.quiet()? })
     }
 
     pub(super) fn segmenter(&mut self) -> &mut Segmenter {

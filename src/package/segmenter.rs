@@ -11,6 +11,7 @@
 use super::settings::Targets;
 use crate::media::AccessUnit;
 use std::collections::VecDeque;
+use std::ops::Range;
 
 /// What decides where a segment ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -162,6 +163,27 @@ impl Segmenter {
         self.boundaries.clear();
         self.gop = targets.gop.or(self.gop.filter(|_| targets == self.targets));
         (self.targets, self.max_gap) = (targets, max_gap);
+    }
+
+    /// Where units end that only fill the open part: those are taken as well later, together, with the
+    /// one that closes it. `None`: the next unit may close something, or begin it.
+    pub(super) fn quiet(&self) -> Option<Range<i64>> {
+        let (open, end) = (self.segment.as_ref().filter(|open| !open.whole)?, self.end?);
+        if self.break_at.is_some() || self.waits_for_key {
+            return None;
+        }
+        let start = self.part.first().map_or(end, |first| first.dts);
+        let frame = self.part.last().map_or(i64::from(self.usual_duration), |last| i64::from(last.duration));
+        // Half a frame early, for timestamps that are moved onto the line.
+        let before = |at: i64| at - frame - frame / 2;
+        let cut = match self.rule {
+            Rule::KeyFrames => None,
+            Rule::Clock => Some(open.start + self.targets.segment),
+            Rule::Follow => self.boundaries.iter().find(|&&at| at >= open.start + self.targets.part).copied(),
+        };
+        let limit = open.start + self.targets.limit;
+        let until = before(limit.min(start + self.targets.part).min(cut.unwrap_or(i64::MAX)));
+        (until > start).then(|| start..until)
     }
 
     /// Whether the unit after the last one is expected to begin a segment: what a preload hint must know.

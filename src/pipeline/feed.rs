@@ -6,7 +6,7 @@
 #![allow(clippy::disallowed_methods, reason = "shell: owns the device")]
 
 use super::inbox::{Inbox, Mail};
-use crate::capture::{CaptureError, Captured, Source};
+use crate::capture::{Capture, CaptureError, Captured, Kinds, Source};
 use crate::supervisor::{Backoff, Pulse, Stop};
 use crate::time::MonoTime;
 use std::sync::Arc;
@@ -18,28 +18,44 @@ const READ_TIMEOUT: Duration = Duration::from_millis(200);
 /// While it waits to try again, the thread beats this often.
 const BEAT: Duration = Duration::from_millis(500);
 
-/// Where a source's pictures and sound go; a source of one kind has one outlet.
-pub struct Outlets {
-    pub video: Option<Arc<Inbox>>,
-    pub audio: Option<Arc<Inbox>>,
-}
+/// Units that are handed on together at most: a program that writes faster than real time must not keep
+/// us from looking up.
+const TOGETHER: usize = 32;
+
+/// Where a source's pictures and sound go, each to the first inbox that takes its kind.
+pub struct Outlets(pub Vec<(Kinds, Arc<Inbox>)>);
 
 impl Outlets {
     fn push(&self, captured: Captured) {
-        let outlet = match &captured {
-            Captured::Frame(_) => &self.video,
-            Captured::Pcm(_) => &self.audio,
-            Captured::Unit { track, .. } if track.id.is_video() => &self.video,
-            Captured::Unit { .. } => &self.audio,
-            Captured::End => return self.tell(&Mail::End),
-        };
-        if let Some(inbox) = outlet {
+        if let Some(inbox) = self.of(&captured) {
             inbox.push(captured.into());
         }
     }
 
+    /// Encoded units that came together.
+    fn push_all(&self, mut units: Vec<Captured>) {
+        for (kinds, inbox) in &self.0 {
+            let mine =
+                |captured: &mut Captured| matches!(captured, Captured::Unit { track, .. } if kinds.wants(track.id));
+            let mut mail = units.extract_if(.., mine).map(Mail::from).peekable();
+            if mail.peek().is_some() {
+                inbox.push_all(mail);
+            }
+        }
+    }
+
+    fn of(&self, captured: &Captured) -> Option<&Inbox> {
+        let takes = |kinds: &Kinds| match captured {
+            Captured::Frame(_) => *kinds != Kinds::Audio,
+            Captured::Pcm(_) => *kinds != Kinds::Video,
+            Captured::Unit { track, .. } => kinds.wants(track.id),
+            Captured::End => false,
+        };
+        self.0.iter().find(|(kinds, _)| takes(kinds)).map(|(_, inbox)| &**inbox)
+    }
+
     fn tell(&self, news: &Mail) {
-        for inbox in [&self.video, &self.audio].into_iter().flatten() {
+        for (_, inbox) in &self.0 {
             inbox.push(news.clone());
         }
     }
@@ -47,7 +63,7 @@ impl Outlets {
 
 impl Drop for Outlets {
     fn drop(&mut self) {
-        for inbox in [&self.video, &self.audio].into_iter().flatten() {
+        for (_, inbox) in &self.0 {
             inbox.close();
         }
     }
@@ -84,9 +100,16 @@ fn read(
 ) -> Result<(), CaptureError> {
     let mut capture = source.open()?;
     let mut delivers = false;
+    let mut held = None;
     while !stop.is_requested() {
         pulse.beat();
-        let Some(captured) = capture.read(READ_TIMEOUT)? else { continue };
+        let captured = match held.take() {
+            Some(held) => held,
+            None => match capture.read(READ_TIMEOUT)? {
+                Some(captured) => captured,
+                None => continue,
+            },
+        };
         if !delivers {
             delivers = true;
             backoff.running(MonoTime::now());
@@ -94,12 +117,31 @@ fn read(
             said.clear();
             outlets.tell(&Mail::Here(capture.frame_rate()));
         }
-        let end = matches!(captured, Captured::End);
-        outlets.push(captured);
-        if end {
-            log::debug!("{stream}: {} has ended", source.name());
-            return Ok(());
+        match captured {
+            Captured::End => {
+                outlets.tell(&Mail::End);
+                log::debug!("{stream}: {} has ended", source.name());
+                return Ok(());
+            }
+            unit @ Captured::Unit { .. } => {
+                let (units, then) = together(&mut *capture, unit);
+                outlets.push_all(units);
+                held = then?;
+            }
+            other => outlets.push(other),
         }
     }
     Ok(())
+}
+
+/// The unit and those that are there already, and what came instead of another.
+fn together(capture: &mut dyn Capture, first: Captured) -> (Vec<Captured>, Result<Option<Captured>, CaptureError>) {
+    let mut units = vec![first];
+    while units.len() < TOGETHER {
+        match capture.read(Duration::ZERO) {
+            Ok(Some(unit @ Captured::Unit { .. })) => units.push(unit),
+            then => return (units, then),
+        }
+    }
+    (units, Ok(None))
 }

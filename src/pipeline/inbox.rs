@@ -55,6 +55,27 @@ struct Queue {
     closed: bool,
 }
 
+impl Queue {
+    fn push(&mut self, mail: Mail) {
+        if matches!(mail, Mail::Frame(_)) {
+            if self.frames == FRAMES
+                && let Some(oldest) = self.mail.iter().position(|m| matches!(m, Mail::Frame(_)))
+            {
+                self.mail.remove(oldest);
+                self.frames -= 1;
+                self.dropped += 1;
+            }
+            self.frames += 1;
+        } else if self.mail.len() >= OTHERS {
+            self.dropped += self.mail.len() as u64;
+            self.mail.clear();
+            self.frames = 0;
+            self.mail.push_back(Mail::Lost);
+        }
+        self.mail.push_back(mail);
+    }
+}
+
 /// See the module.
 #[derive(Default)]
 pub struct Inbox {
@@ -82,23 +103,15 @@ impl Inbox {
     }
 
     pub fn push(&self, mail: Mail) {
+        self.push_all(std::iter::once(mail));
+    }
+
+    /// Several that came together: the other side wakes once.
+    pub fn push_all(&self, mail: impl IntoIterator<Item = Mail>) {
         let mut queue = self.lock();
-        if matches!(mail, Mail::Frame(_)) {
-            if queue.frames == FRAMES
-                && let Some(oldest) = queue.mail.iter().position(|m| matches!(m, Mail::Frame(_)))
-            {
-                queue.mail.remove(oldest);
-                queue.frames -= 1;
-                queue.dropped += 1;
-            }
-            queue.frames += 1;
-        } else if queue.mail.len() >= OTHERS {
-            queue.dropped += queue.mail.len() as u64;
-            queue.mail.clear();
-            queue.frames = 0;
-            queue.mail.push_back(Mail::Lost);
+        for mail in mail {
+            queue.push(mail);
         }
-        queue.mail.push_back(mail);
         drop(queue);
         self.arrived.notify_one();
     }

@@ -8,6 +8,9 @@
 //!  source ─▶ capture thread ─▶ inbox ─▶ video thread ─┐
 //!         (feed)            └▶ inbox ─▶ audio thread ─┴▶ stream
 //! ```
+//!
+//! Encoding pictures must not hold up the sound, so each has a thread. Where one source delivers both
+//! encoded, there is nothing to encode but a slate, and one thread does both.
 
 #![allow(clippy::disallowed_methods, reason = "shell: its threads read the clock")]
 
@@ -30,7 +33,7 @@ use crate::supervisor::{Pulse, Stop, Supervisor, SupervisorError};
 use crate::time::MonoTime;
 use audio::AudioLine;
 use feed::Outlets;
-use inbox::{Inbox, Received};
+use inbox::{Inbox, Mail, Received};
 use sources::Sources;
 use std::sync::Arc;
 use std::time::Duration;
@@ -61,31 +64,38 @@ pub fn start(
     let report = Arc::new(Report::default());
     let sources = Sources::new(&config.inputs);
 
-    let video = sources.video.as_ref().map(|_| Inbox::new());
-    let audio = sources.audio.as_ref().map(|_| Inbox::new());
-
-    if let (Some(hints), Some(inbox)) = (sources.video, &video) {
+    let video = sources.video.map(|hints| {
         let choice = config.encode.encoder;
         let open = Box::new(move |settings: &_| encode::open_video(choice, settings));
         let settings = video::LineSettings { encode: config.encode.clone(), size: hints.size, frame_rate: hints.rate };
-        let line = VideoLine::new(name, settings, Arc::clone(&publisher), open, Arc::clone(&report));
-        spawn(supervisor, format!("{name}:video"), line, Arc::clone(inbox))?;
-    }
-    if let (Some(hints), Some(inbox)) = (sources.audio, &audio) {
+        VideoLine::new(name, settings, Arc::clone(&publisher), open, Arc::clone(&report))
+    });
+    let audio = sources.audio.map(|hints| {
         let settings = audio::AudioSettings {
             channels: hints.channels,
             bitrate_bps: config.encode.audio_bitrate_bps,
             raw: hints.raw,
         };
-        let line = AudioLine::new(name, settings, Arc::clone(&publisher), Arc::clone(&report))
-            .map_err(|error| PipelineError::Audio { stream: name.to_owned(), error })?;
-        spawn(supervisor, format!("{name}:audio"), line, Arc::clone(inbox))?;
+        AudioLine::new(name, settings, Arc::clone(&publisher), Arc::clone(&report))
+            .map_err(|error| PipelineError::Audio { stream: name.to_owned(), error })
+    });
+    let straight_through = matches!(&*sources.sources, [(Kinds::Both, _)]);
+    let mut inboxes = Vec::new();
+    match (video, audio.transpose()?) {
+        (Some(video), Some(audio)) if straight_through => {
+            inboxes.push((Kinds::Both, spawn(supervisor, format!("{name}:relay"), Both { video, audio })?));
+        }
+        (video, audio) => {
+            if let Some(line) = video {
+                inboxes.push((Kinds::Video, spawn(supervisor, format!("{name}:video"), line)?));
+            }
+            if let Some(line) = audio {
+                inboxes.push((Kinds::Audio, spawn(supervisor, format!("{name}:audio"), line)?));
+            }
+        }
     }
     for (kinds, mut source) in sources.sources {
-        let outlets = Outlets {
-            video: video.clone().filter(|_| kinds != Kinds::Audio),
-            audio: audio.clone().filter(|_| kinds != Kinds::Video),
-        };
+        let outlets = Outlets(inboxes.iter().filter(|(takes, _)| kinds.meets(*takes)).cloned().collect());
         let what = match kinds {
             Kinds::Video => "camera",
             Kinds::Audio => "mic",
@@ -101,21 +111,57 @@ pub fn start(
 
 /// What the video and the audio thread have in common: mail, deadlines and the time, no clock.
 trait Line: Send {
-    fn handle(&mut self, mail: inbox::Mail, now: MonoTime);
+    fn handle(&mut self, mail: Mail, now: MonoTime);
     fn poll(&mut self, now: MonoTime);
     fn deadline(&self) -> Option<MonoTime>;
     /// What the inbox threw away so far.
     fn overran(&self, total: u64);
 }
 
-fn spawn(
-    supervisor: &Supervisor,
-    name: String,
-    mut line: impl Line + 'static,
-    inbox: Arc<Inbox>,
-) -> Result<(), SupervisorError> {
-    let stop = supervisor.stop().clone();
-    supervisor.spawn(name, move |pulse| run(&mut line, &inbox, &stop, &pulse))
+/// Both lines of a source that delivers both, encoded.
+struct Both {
+    video: VideoLine,
+    audio: AudioLine,
+}
+
+impl Line for Both {
+    fn handle(&mut self, mail: Mail, now: MonoTime) {
+        match &mail {
+            Mail::Frame(_) => self.video.handle(mail, now),
+            Mail::Pcm(_) => self.audio.handle(mail, now),
+            Mail::Unit { track, .. } if track.id.is_video() => self.video.handle(mail, now),
+            Mail::Unit { .. } => self.audio.handle(mail, now),
+            Mail::Here(_) | Mail::Away(_) | Mail::Lost | Mail::End => {
+                self.video.handle(mail.clone(), now);
+                self.audio.handle(mail, now);
+            }
+        }
+    }
+
+    fn poll(&mut self, now: MonoTime) {
+        let due = |deadline: Option<MonoTime>| deadline.is_some_and(|deadline| deadline <= now);
+        if due(self.video.deadline()) {
+            self.video.poll(now);
+        }
+        if due(self.audio.deadline()) {
+            self.audio.poll(now);
+        }
+    }
+
+    fn deadline(&self) -> Option<MonoTime> {
+        [self.video.deadline(), self.audio.deadline()].into_iter().flatten().min()
+    }
+
+    fn overran(&self, total: u64) {
+        self.video.overran(total);
+    }
+}
+
+fn spawn(supervisor: &Supervisor, name: String, mut line: impl Line + 'static) -> Result<Arc<Inbox>, SupervisorError> {
+    let (stop, inbox) = (supervisor.stop().clone(), Inbox::new());
+    let mine = Arc::clone(&inbox);
+    supervisor.spawn(name, move |pulse| run(&mut line, &mine, &stop, &pulse))?;
+    Ok(inbox)
 }
 
 fn run(line: &mut impl Line, inbox: &Inbox, stop: &Stop, pulse: &Pulse) {

@@ -201,6 +201,11 @@ impl Ring {
         Some(Read::Lagged { units: std::mem::take(&mut cursor.missed) })
     }
 
+    /// What the reader has not looked at yet, wanted or not.
+    pub(super) fn unread(&self, cursor: &Cursor) -> impl Iterator<Item = (&Arc<Track>, &AccessUnit)> {
+        self.from(cursor.next).map(|entry| (&entry.track, &entry.unit))
+    }
+
     /// The reader's place has been evicted: counts what it lost and finds where it goes on.
     fn fall_behind(&self, cursor: &mut Cursor) {
         for want in &mut cursor.wants {

@@ -1,22 +1,21 @@
 //! The shell around the ring: a lock, wake-ups, and what goes against the flow.
 
 use super::error::AlreadyPublished;
-use super::reader::Reader;
+use super::reader::{Reader, Seat};
 use super::ring::{Cursor, Limits, Read, Ring, Start};
 use super::state::{Kind, SourceState, SourceStatus, StreamStatus, TrackStatus};
 use crate::media::{AccessUnit, Track, TrackId};
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
-use tokio::sync::futures::Notified;
 
 /// A live stream: published by one, read by many.
 pub struct Stream {
     name: String,
     limits: Limits,
     inner: Mutex<Inner>,
-    news: Notify,
     key_frame_wanted: AtomicBool,
     /// 0: nobody asked for a bitrate.
     bitrate_target_bps: AtomicU32,
@@ -37,10 +36,51 @@ struct Inner {
     causes_logged: BTreeMap<Kind, u32>,
     /// Readers that want each track.
     wanted: BTreeMap<TrackId, usize>,
-    readers: usize,
+    /// By the number of the reader.
+    readers: BTreeMap<u64, Alarm>,
+    next_reader: u64,
     units: u64,
     bytes: u64,
     dropped: u64,
+}
+
+/// Units of a track that need not wake a reader: they wait until one comes that does.
+#[derive(Debug, Clone)]
+pub struct Quiet {
+    pub track: Arc<Track>,
+    /// Where such a unit ends, ticks. One that ends elsewhere wakes, as does a key frame.
+    pub ends: Range<i64>,
+}
+
+impl Quiet {
+    pub fn covers(&self, track: &Arc<Track>, unit: &AccessUnit) -> bool {
+        Arc::ptr_eq(track, &self.track)
+            && self.ends.contains(&unit.dts.saturating_add(i64::from(unit.duration)))
+            && !(unit.keyframe && track.id.is_video())
+    }
+}
+
+/// How one reader is woken.
+#[derive(Debug)]
+struct Alarm {
+    /// Keeps one call for a reader that doesn't listen yet.
+    bell: Arc<Notify>,
+    wants: Vec<TrackId>,
+    quiet: Vec<Quiet>,
+}
+
+impl Alarm {
+    fn wakes_at(&self, track: &Arc<Track>, unit: &AccessUnit) -> bool {
+        self.wants.contains(&track.id) && !self.quiet.iter().any(|quiet| quiet.covers(track, unit))
+    }
+}
+
+impl Inner {
+    fn wake_all(&self) {
+        for alarm in self.readers.values() {
+            alarm.bell.notify_one();
+        }
+    }
 }
 
 impl Stream {
@@ -56,12 +96,12 @@ impl Stream {
                 states: BTreeMap::new(),
                 causes_logged: BTreeMap::new(),
                 wanted: BTreeMap::new(),
-                readers: 0,
+                readers: BTreeMap::new(),
+                next_reader: 0,
                 units: 0,
                 bytes: 0,
                 dropped: 0,
             }),
-            news: Notify::new(),
             key_frame_wanted: AtomicBool::new(false),
             bitrate_target_bps: AtomicU32::new(0),
         })
@@ -85,8 +125,8 @@ impl Stream {
         inner.generation += 1;
         inner.tracks.clear();
         inner.states.clear();
+        inner.wake_all();
         drop(inner);
-        self.news.notify_waiters();
         Ok(Publisher { stream: Arc::clone(self) })
     }
 
@@ -97,11 +137,15 @@ impl Stream {
         for &id in wants {
             *inner.wanted.entry(id).or_default() += 1;
         }
-        inner.readers += 1;
+        let number = inner.next_reader;
+        inner.next_reader += 1;
+        let bell = Arc::new(Notify::new());
+        let alarm = Alarm { bell: Arc::clone(&bell), wants: wants.to_vec(), quiet: Vec::new() };
+        inner.readers.insert(number, alarm);
         let cursor = inner.ring.start(wants, start);
         let generation = inner.generation.max(1);
         drop(inner);
-        Reader::new(Arc::clone(self), wants.to_vec(), cursor, generation)
+        Reader::new(Arc::clone(self), wants.to_vec(), cursor, generation, Seat { number, bell })
     }
 
     /// Asks the encoder for a key frame as soon as it can. A source straight through can't oblige.
@@ -141,7 +185,7 @@ impl Stream {
             published: inner.published,
             sources: inner.states.iter().map(source).collect(),
             tracks: inner.tracks.values().map(|track| TrackStatus::from(&**track)).collect(),
-            readers: inner.readers,
+            readers: inner.readers.len(),
             units: inner.units,
             bytes: inner.bytes,
             history_bytes: inner.ring.bytes(),
@@ -165,13 +209,19 @@ impl Stream {
         }
     }
 
-    pub(super) fn news(&self) -> Notified<'_> {
-        self.news.notified()
+    /// What doesn't wake this reader from now on; true when something that would is there already.
+    pub(super) fn set_quiet(&self, seat: &Seat, quiet: Vec<Quiet>, cursor: &Cursor, generation: u64) -> bool {
+        let mut inner = self.lock();
+        let ended = generation < inner.generation || (!inner.published && inner.generation > 0);
+        let Inner { ring, readers, .. } = &mut *inner;
+        let Some(alarm) = readers.get_mut(&seat.number) else { return true };
+        alarm.quiet = quiet;
+        ended || ring.unread(cursor).any(|(track, unit)| alarm.wakes_at(track, unit))
     }
 
-    pub(super) fn leave(&self, wants: &[TrackId]) {
+    pub(super) fn leave(&self, seat: &Seat, wants: &[TrackId]) {
         let mut inner = self.lock();
-        inner.readers -= 1;
+        inner.readers.remove(&seat.number);
         for id in wants {
             if let Some(count) = inner.wanted.get_mut(id) {
                 *count -= 1;
@@ -206,9 +256,10 @@ impl Publisher {
         if !known {
             inner.tracks.insert(track.id, Arc::clone(track));
         }
+        for alarm in inner.readers.values().filter(|alarm| alarm.wakes_at(track, &unit)) {
+            alarm.bell.notify_one();
+        }
         inner.ring.push(track, unit);
-        drop(inner);
-        self.stream.news.notify_waiters();
     }
 
     /// Whether somebody asked for a key frame since the last call.
@@ -253,7 +304,8 @@ impl Publisher {
 
 impl Drop for Publisher {
     fn drop(&mut self) {
-        self.stream.lock().published = false;
-        self.stream.news.notify_waiters();
+        let mut inner = self.stream.lock();
+        inner.published = false;
+        inner.wake_all();
     }
 }

@@ -351,3 +351,35 @@ fn the_registry_knows_streams_by_name() {
     assert_eq!(names, ["camera", "stage"]);
     assert!(streams.get("camera").is_some() && streams.get("nobody").is_none());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_at_rest_sleeps_through_quiet_units_and_finds_them_later() {
+    let (stream, video) = (Stream::new("camera", limits()), track(VIDEO));
+    let publisher = stream.publish().expect("the place is free");
+    let mut reader = stream.read(BOTH, Start::LatestKeyframe);
+    publisher.push(&video, unit(0, true, 8));
+    assert!(matches!(reader.next().await, Read::Unit { .. }));
+    let quiet = || vec![Quiet { track: Arc::clone(&video), ends: 0..9_001 }];
+    // Ends at 6,000 and 9,000: covered. At 12,000: not.
+    for n in [1, 2] {
+        publisher.push(&video, unit(n, false, 8));
+        let asleep = tokio::time::timeout(std::time::Duration::from_secs(60), reader.rest(quiet())).await;
+        assert!(asleep.is_err(), "{n} woke it");
+    }
+    publisher.push(&video, unit(3, false, 8));
+    reader.rest(quiet()).await;
+    let read: Vec<i64> = std::iter::from_fn(|| reader.try_next())
+        .map(|read| match read {
+            Read::Unit { unit, .. } => number(&unit),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(read, [1, 2, 3]);
+    // A key frame wakes wherever it ends, and so does the end of the stream.
+    publisher.push(&video, unit(2, true, 8));
+    reader.rest(quiet()).await;
+    assert!(matches!(reader.try_next(), Some(Read::Unit { .. })));
+    drop(publisher);
+    reader.rest(quiet()).await;
+    assert_eq!(reader.try_next(), Some(Read::End));
+}

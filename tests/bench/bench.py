@@ -116,7 +116,7 @@ def info(what, value):
 BENCHMARKS = {
     "packaging": packaging,
     "encode": encode,
-    "serving": lambda folder, quick: serving.files(PROGRAM, RELEASE, folder, quick, row),
+    "serving": lambda folder, quick: serving.files(PROGRAM, RELEASE, folder, quick, row, info),
     "viewers": lambda folder, quick: serving.viewers(PROGRAM, RELEASE, TEST_STREAM, quick, goal, info),
     "memory": memory,
     "latency": latency,

@@ -2,8 +2,8 @@
 //!
 //! Not here: the file format (`container::mp4_file`). When a unit is due is [`timeline`]'s business.
 //!
-//! Invariant: a unit is handed out when its decode time has come on the monotonic clock, neither
-//! earlier nor with anything in between that could delay it; memory holds one unit.
+//! Invariant: a unit is handed out when its decode time has come on the monotonic clock, or at most
+//! [`AHEAD`] earlier when another is due; memory holds one unit.
 #![allow(clippy::disallowed_methods, reason = "plays in real time")]
 
 mod timeline;
@@ -22,6 +22,9 @@ use timeline::Timeline;
 /// Further behind than this (the machine slept, the disk was gone): the rest is played later rather
 /// than in a rush.
 const LATE_NANOS: i64 = 1_000_000_000;
+/// What is due within this goes out with what is due now: waking the threads behind costs more than
+/// everything that they do with a unit, and a picture and its sound then wake them once.
+const AHEAD: Duration = Duration::from_millis(40);
 /// Playing starts at a multiple of this, which is a whole number of ticks for every usual timescale.
 const START_GRID_NANOS: i64 = 10_000_000;
 
@@ -73,7 +76,15 @@ impl Source for FileSource {
         let now = MonoTime::now().as_nanos();
         let start = MonoTime::from_nanos(now.div_euclid(START_GRID_NANOS) * START_GRID_NANOS);
         let timeline = Timeline::new(start, file.tracks());
-        Ok(Box::new(Playing { source: self.clone(), file, tracks, timeline, next: None, empty: true }))
+        Ok(Box::new(Playing {
+            source: self.clone(),
+            file,
+            tracks,
+            timeline,
+            next: None,
+            empty: true,
+            woke: MonoTime::ZERO,
+        }))
     }
 
     fn name(&self) -> String {
@@ -91,6 +102,8 @@ struct Playing {
     next: Option<(MonoTime, Captured)>,
     /// Nothing came of this pass yet.
     empty: bool,
+    /// What was handed out last was waited for until here.
+    woke: MonoTime,
 }
 
 impl Playing {
@@ -133,10 +146,14 @@ impl Capture for Playing {
                 (due, captured)
             }
         };
+        if self.woke + AHEAD >= due {
+            return Ok(Some(captured));
+        }
         if !wait_until(due, timeout) {
             self.next = Some((due, captured));
             return Ok(None);
         }
+        self.woke = due;
         Ok(Some(captured))
     }
 }

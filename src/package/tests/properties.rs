@@ -3,6 +3,7 @@
 use super::*;
 use crate::package::segmenter::{Event, Rule, Segmenter};
 use crate::package::settings::Targets;
+use crate::stream::Quiet;
 use proptest::prelude::*;
 use std::collections::{BTreeMap, HashMap};
 
@@ -367,6 +368,39 @@ proptest! {
             }
         }
         prop_assert_eq!(came_out, pushed);
+    }
+
+    /// What the packager says need not wake it closes nothing: no part comes later for it.
+    #[test]
+    fn quiet_units_close_nothing(
+        rate in prop_oneof![Just((25_u32, 1_u32)), Just((30, 1)), Just((50, 1)), Just((60, 1)), Just((30_000, 1_001))],
+        part_ms in 100_u32..1_000,
+        gop in 10_i64..100,
+        (with_video, with_audio) in prop_oneof![Just((true, true)), Just((true, false)), Just((false, true))],
+    ) {
+        let settings = Settings { part_ms, gop_ms: None, expect_video: with_video, expect_audio: with_audio, ..settings() };
+        let mut packager = packager(settings);
+        let video = video_track(Some(rate), 1280);
+        let mut content = Vec::new();
+        if with_video {
+            content.push(pictures(&video, rate, gop, 0, 20_000));
+        }
+        if with_audio {
+            content.push(sound(&audio_track(48_000), 0, 20_000));
+        }
+        let (mut quiet, mut slept, mut units) = (Vec::new(), 0, 0);
+        for (track, unit) in together(content) {
+            let covered = quiet.iter().any(|quiet: &Quiet| quiet.covers(&track, &unit));
+            let news = packager.push(&track, unit);
+            units += 1;
+            if covered {
+                slept += 1;
+                prop_assert!(!news.video && !news.audio && news.captured.is_none(), "{news:?} at unit {units}");
+            } else {
+                quiet = packager.quiet();
+            }
+        }
+        prop_assert!(slept * 2 > units, "{slept} of {units}");
     }
 
     #[test]
