@@ -183,7 +183,7 @@ impl Segmenter {
         };
         let limit = open.start + self.targets.limit;
         let until = before(limit.min(start + self.targets.part).min(cut.unwrap_or(i64::MAX)));
-        (until > start).then(|| start..until)
+        (until > start).then_some(start..until)
     }
 
     /// Whether the unit after the last one is expected to begin a segment: what a preload hint must know.

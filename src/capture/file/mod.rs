@@ -24,7 +24,7 @@ use timeline::Timeline;
 const LATE_NANOS: i64 = 1_000_000_000;
 /// What is due within this goes out with what is due now: waking the threads behind costs more than
 /// everything that they do with a unit, and a picture and its sound then wake them once.
-const AHEAD: Duration = Duration::from_millis(40);
+const AHEAD: Duration = Duration::from_millis(100);
 /// Playing starts at a multiple of this, which is a whole number of ticks for every usual timescale.
 const START_GRID_NANOS: i64 = 10_000_000;
 

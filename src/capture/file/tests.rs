@@ -22,7 +22,7 @@ fn play(source: &mut FileSource, for_ms: i64) -> (Units, Option<Result<(), Captu
         match capture.read(TICK) {
             Ok(Some(Captured::Unit { track, unit })) => {
                 let late = MonoTime::now().nanos_since(MonoTime::from_ticks(unit.dts, track.timescale));
-                assert!((-41_000_000..LATE_NANOS).contains(&late), "{late} ns after it is due");
+                assert!((-101_000_000..LATE_NANOS).contains(&late), "{late} ns after it is due");
                 units.push((track, unit));
             }
             Ok(Some(Captured::End)) => return (units, Some(Ok(()))),
@@ -45,7 +45,7 @@ fn a_file_is_played_once_in_real_time() {
         let (units, end) = play(&mut FileSource::new(vector(name), false), 10_000);
         assert!(matches!(end, Some(Ok(()))), "{name}: {end:?}");
         let took = MonoTime::now().nanos_since(start);
-        assert!((740_000_000..5_000_000_000).contains(&took), "{name}: 0.8 s took {took} ns");
+        assert!((680_000_000..5_000_000_000).contains(&took), "{name}: 0.8 s took {took} ns");
         let video = of(&units, true);
         assert_eq!(video.len(), 20, "{name}");
         assert!(video[0].keyframe);
