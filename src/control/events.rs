@@ -104,6 +104,11 @@ impl Events {
         let _ = self.listeners.send(Event { id, unix_ms, what });
     }
 
+    /// How many listen now.
+    pub fn listeners(&self) -> usize {
+        self.listeners.receiver_count()
+    }
+
     /// Hears everything from now on; who is more than 256 events behind is told that it lagged.
     pub fn listen(&self) -> broadcast::Receiver<Event> {
         self.listeners.subscribe()

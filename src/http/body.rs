@@ -8,6 +8,7 @@ use std::convert::Infallible;
 use std::io::IoSlice;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use tokio::sync::mpsc;
 
 /// A run of chunks as one buffer. A segment is the chunks of its parts.
 #[derive(Debug, Clone, Default)]
@@ -64,17 +65,24 @@ impl Buf for Chunks {
     }
 }
 
-/// An answer's body, whole from the start. When it is handed over or dropped, the connection's turn to
-/// answer ends.
+/// An answer's body: whole from the start, or coming bit by bit. When it is handed over or dropped, the
+/// connection's turn to answer ends.
 #[derive(Debug, Default)]
 pub struct Body {
     chunks: Chunks,
+    coming: Option<mpsc::Receiver<Bytes>>,
     turn: Option<Turn>,
 }
 
 impl Body {
+    /// What is there from the start, bytes.
     pub fn len(&self) -> usize {
         self.chunks.len()
+    }
+
+    /// A body without a length, which ends when the sender is dropped. Nothing empty may be sent.
+    pub fn coming(coming: mpsc::Receiver<Bytes>) -> Self {
+        Self { coming: Some(coming), ..Self::default() }
     }
 
     /// Ties the connection's patience to this answer.
@@ -86,7 +94,7 @@ impl Body {
 
 impl<T: Into<Chunks>> From<T> for Body {
     fn from(chunks: T) -> Self {
-        Self { chunks: chunks.into(), turn: None }
+        Self { chunks: chunks.into(), ..Self::default() }
     }
 }
 
@@ -94,16 +102,22 @@ impl hyper::body::Body for Body {
     type Data = Chunks;
     type Error = Infallible;
 
-    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Chunks>, Infallible>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Chunks>, Infallible>>> {
+        if let Some(coming) = &mut self.coming {
+            return coming.poll_recv(cx).map(|bytes| bytes.map(|bytes| Ok(Frame::data(Chunks::from(bytes)))));
+        }
         let chunks = std::mem::take(&mut self.chunks);
         Poll::Ready((chunks.remaining > 0).then(|| Ok(Frame::data(chunks))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.chunks.remaining == 0
+        self.coming.is_none() && self.chunks.remaining == 0
     }
 
     fn size_hint(&self) -> SizeHint {
+        if self.coming.is_some() {
+            return SizeHint::default();
+        }
         SizeHint::with_exact(self.chunks.remaining as u64)
     }
 }

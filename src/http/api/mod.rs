@@ -10,6 +10,7 @@
 
 mod body;
 mod devices;
+mod events;
 mod health;
 mod openapi;
 mod problem;
@@ -40,6 +41,7 @@ static RESOURCES: &[&Resource] = &[
     &devices::RESOURCE,
     &system::RESOURCE,
     &health::RESOURCE,
+    &events::RESOURCE,
     &time::RESOURCE,
     &openapi::RESOURCE,
 ];
