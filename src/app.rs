@@ -17,6 +17,7 @@ use crate::supervisor::{Supervisor, SupervisorError, notify, signals};
 use crate::time::Epoch;
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use thiserror::Error;
@@ -47,8 +48,8 @@ pub enum AppError {
     Thread(#[from] SupervisorError),
 }
 
-/// Runs the box until a signal, or a core thread's panic, stops it.
-pub fn run(config: Config) -> Result<(), AppError> {
+/// `file` is what the configuration was read from. Runs the box until a signal, or a core thread's panic, stops it.
+pub fn run(config: Config, file: Option<&Path>) -> Result<(), AppError> {
     let supervisor = Supervisor::new();
     signals::watch(&supervisor).map_err(AppError::Signals)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -61,6 +62,9 @@ pub fn run(config: Config) -> Result<(), AppError> {
 
     let server = runtime.block_on(async { Server::bind(config.http.listen, http::Limits::default()) })?;
     let control = Control::new(supervisor.clone(), runtime.handle().clone(), epoch);
+    if let Some(file) = file {
+        control.set_file(file.to_owned());
+    }
     for (name, stream) in &config.streams {
         runtime.block_on(control.add(name.as_str().to_owned(), stream.clone()))?;
     }

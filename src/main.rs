@@ -84,7 +84,7 @@ fn run(file: Option<&Path>) -> ExitCode {
         );
         config.add_automatic_stream(camera, microphone);
     }
-    match app::run(config) {
+    match app::run(config, file) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             error!("{error}");

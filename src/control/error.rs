@@ -1,7 +1,10 @@
 //! Why something could not be changed.
 
+use crate::config::Problem;
 use crate::pipeline::PipelineError;
 use crate::supervisor::SupervisorError;
+use std::io;
+use std::path::PathBuf;
 use thiserror::Error;
 
 #[derive(Debug, Error)]
@@ -14,6 +17,14 @@ pub enum ControlError {
     NotEncodedHere { name: String },
     #[error("a video bitrate is from {min} to {max} bits a second", min = range.start(), max = range.end())]
     Bitrate { range: std::ops::RangeInclusive<u32> },
+    #[error("the box was started without a configuration file; start it with --config")]
+    NoFile,
+    #[error("the configuration has no streams; while the box runs it needs one at least")]
+    NoStreams,
+    #[error("{} can't be read or written: {error}", file.display())]
+    File { file: PathBuf, error: io::Error },
+    #[error("the configuration is not good")]
+    Invalid(Vec<Problem>),
     #[error("the box is stopping")]
     Ending,
     #[error(transparent)]

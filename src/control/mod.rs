@@ -6,6 +6,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "shell: stamps events with the wall clock")]
 
+mod configuration;
 mod error;
 mod events;
 mod running;
@@ -14,6 +15,7 @@ mod settings;
 mod tests;
 mod watch;
 
+pub use configuration::{Failed, Replaced, check};
 pub use error::ControlError;
 pub use events::{Event, Events, What};
 pub use running::Served;
@@ -25,7 +27,8 @@ use crate::time::{Epoch, MonoTime};
 use running::Running;
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::Mutex;
@@ -55,6 +58,8 @@ pub struct Control {
     /// Held by the one change that is being made.
     changing: Arc<Mutex<()>>,
     events: Events,
+    /// What the streams were read from; unset where the box chose them itself.
+    file: OnceLock<PathBuf>,
 }
 
 /// A stream that the configuration names.
@@ -77,7 +82,14 @@ impl Control {
             entries: RwLock::default(),
             changing: Arc::default(),
             events: Events::default(),
+            file: OnceLock::new(),
         })
+    }
+
+    /// Says, once, which file the configuration stands in.
+    pub fn set_file(&self, file: PathBuf) {
+        // A second file is the caller's mistake, and changes nothing.
+        let _ = self.file.set(file);
     }
 
     /// Every stream there is, running or not.
@@ -206,11 +218,16 @@ impl Control {
     }
 
     fn add_now(&self, name: &str, config: StreamConfig) -> Result<(), ControlError> {
+        self.insert(name, config);
+        self.start_now(name)
+    }
+
+    /// Puts a stream on the list, stopped.
+    fn insert(&self, name: &str, config: StreamConfig) {
         // A name that is there already keeps its stream; the configuration has each once.
         let _ = self.streams.insert(Stream::new(name, Limits::default()));
         let entry = Entry { config, state: State::Stopped, served: None, running: None };
         self.entries_mut().insert(name.to_owned(), entry);
-        self.start_now(name)
     }
 
     fn start_now(&self, name: &str) -> Result<(), ControlError> {

@@ -72,3 +72,46 @@ async fn what_can_not_be_adjusted_says_why() {
     control.request_key_frame("camera").expect("it is encoded here");
     end(&control).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_new_configuration_touches_only_what_has_changed() {
+    let folder = std::env::temp_dir().join(format!("capturebox-control-{}", std::process::id()));
+    std::fs::create_dir(&folder).expect("a folder of this test's own");
+    let file = folder.join("capturebox.toml");
+    std::fs::write(&file, TWO).expect("written");
+    let control = box_with(TWO).await;
+    assert!(matches!(control.replace(TWO.to_owned()).await, Err(ControlError::NoFile)));
+    control.set_file(file.clone());
+    let session = |name: &str| control.served(name).map(|served| served.live.status().session);
+    let (camera, desk) = (session("camera"), session("desk"));
+
+    let refused = control.replace("[streams.camera]\nvideo = 7\n".to_owned()).await;
+    assert!(matches!(refused, Err(ControlError::Invalid(problems)) if problems[0].line == 2));
+    assert!(matches!(control.replace(String::new()).await, Err(ControlError::NoStreams)));
+    assert_eq!(std::fs::read_to_string(&file).expect("there"), TWO, "nothing was written");
+
+    let new = TWO.replacen("fps = 30", "fps = 25", 1).replace("desk", "stage");
+    let replaced = control.replace(new.clone()).await.expect("it is good");
+    let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+    assert_eq!((replaced.restarted, replaced.started), (names(&["camera"]), names(&["stage"])));
+    assert_eq!((replaced.removed, replaced.unchanged), (names(&["desk"]), names(&[])));
+    assert!(replaced.failed.is_empty() && replaced.after_restart.is_empty());
+    assert_ne!(session("camera"), camera);
+    assert!(control.streams().get("desk").is_none() && desk.is_some() && session("desk").is_none());
+    assert_eq!(control.configuration().await.expect("there"), new);
+    assert_eq!(std::fs::read_to_string(folder.join("capturebox.toml.bak")).expect("kept"), TWO);
+
+    control.stop("stage").await.expect("it stops");
+    let camera = session("camera");
+    let later = new.replace(
+        "stage]\ninput = { source = \"test\", size = \"320x240\"",
+        "stage]\ninput = { source = \"test\", size = \"160x120\"",
+    );
+    let replaced = control.replace(format!("[http]\nlisten = \"127.0.0.1:1\"\n{later}")).await.expect("it is good");
+    assert_eq!((replaced.unchanged, replaced.restarted), (names(&["camera"]), names(&["stage"])));
+    assert_eq!(replaced.after_restart, ["http"]);
+    assert_eq!(session("camera"), camera, "it goes on undisturbed");
+    assert_eq!(control.state("stage"), Some(State::Stopped), "what was stopped stays so");
+    end(&control).await;
+    std::fs::remove_dir_all(&folder).expect("it was ours");
+}

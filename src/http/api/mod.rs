@@ -6,9 +6,9 @@
 //! [`RESOURCES`]. Errors are problem documents ([`Problem`]).
 //! Not here: who may call (`http/access.rs`, asked before anything is read), what a call does (the rooms
 //! to the left).
-#![allow(dead_code, reason = "the endpoints that take bodies are on their way")]
 
 mod body;
+mod config;
 mod devices;
 mod events;
 mod health;
@@ -39,6 +39,7 @@ static RESOURCES: &[&Resource] = &[
     &streams::RESOURCE,
     &snapshot::RESOURCE,
     &devices::RESOURCE,
+    &config::RESOURCE,
     &system::RESOURCE,
     &health::RESOURCE,
     &events::RESOURCE,
@@ -79,8 +80,10 @@ pub type Reply<'a> = Pin<Box<dyn Future<Output = Response<Body>> + Send + 'a>>;
 /// What an endpoint is called with.
 pub struct Call<'a> {
     pub site: &'a Site,
+    #[allow(dead_code, reason = "for endpoints about the caller's own session")]
     pub caller: &'a Caller,
     pub headers: &'a HeaderMap,
+    #[allow(dead_code, reason = "for endpoints with options")]
     pub query: Option<&'a str>,
     /// What stands for the `{…}` of the path, in order.
     pub parameters: Vec<&'a str>,

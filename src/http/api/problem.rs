@@ -26,9 +26,6 @@ pub struct Place {
     /// Counted from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub line: Option<usize>,
-    /// The setting it is about: `streams.camera.encode.gop_ms`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub key: Option<String>,
 }
 
 impl Problem {
@@ -71,7 +68,7 @@ mod tests {
 
     #[test]
     fn a_problem_as_json() {
-        let place = Place { detail: "too long".to_owned(), line: Some(3), key: None };
+        let place = Place { detail: "too long".to_owned(), line: Some(3) };
         let problem = Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "Not good.").with(vec![place]);
         assert_eq!(
             serde_json::to_value(&problem).expect("plain"),

@@ -164,10 +164,16 @@ impl From<ControlError> for Problem {
     fn from(error: ControlError) -> Self {
         let status = match &error {
             ControlError::NoStream => StatusCode::NOT_FOUND,
-            ControlError::Stopped { .. } | ControlError::NotEncodedHere { .. } => StatusCode::CONFLICT,
-            ControlError::Bitrate { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+            ControlError::Stopped { .. } | ControlError::NotEncodedHere { .. } | ControlError::NoFile => {
+                StatusCode::CONFLICT
+            }
+            ControlError::Bitrate { .. } | ControlError::NoStreams | ControlError::Invalid(_) => {
+                StatusCode::UNPROCESSABLE_ENTITY
+            }
             ControlError::Ending => StatusCode::SERVICE_UNAVAILABLE,
-            ControlError::Start(_) | ControlError::Stop(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            ControlError::Start(_) | ControlError::Stop(_) | ControlError::File { .. } => {
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
         };
         let text = error.to_string();
         let mut letters = text.chars();
