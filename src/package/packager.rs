@@ -195,6 +195,10 @@ impl Packager {
         let Some(packaged) = self.get(rendition) else { return Answer::Gone };
         let window = packaged.window();
         let Some(edge) = window.edge() else { return if ended { Answer::Gone } else { Answer::Wait } };
+        // Who asks for no part may be a player that makes nothing of a playlist without a whole segment.
+        if directives.msn.is_none() && !ended && !window.has_whole() {
+            return Answer::Wait;
+        }
         // RFC 8216bis §6.2.5.2; an ended playlist never blocks.
         if let Some(msn) = directives.msn.filter(|_| !ended) {
             let last_part = edge.part.filter(|_| msn == edge.msn).map_or(0, |part| part + 1);

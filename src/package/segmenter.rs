@@ -73,6 +73,8 @@ pub(super) struct Segmenter {
     /// The next segment from here on begins with a discontinuity.
     break_at: Option<i64>,
     waits_for_key: bool,
+    /// No segment has ended yet.
+    first: bool,
     discontinuities: u64,
     dropped: u64,
 }
@@ -103,6 +105,7 @@ impl Segmenter {
             boundaries: VecDeque::new(),
             break_at: None,
             waits_for_key: rule == Rule::KeyFrames,
+            first: true,
             discontinuities: 0,
             dropped: 0,
         }
@@ -178,7 +181,7 @@ impl Segmenter {
         let before = |at: i64| at - frame - frame / 2;
         let cut = match self.rule {
             Rule::KeyFrames => None,
-            Rule::Clock => Some(open.start + self.targets.segment),
+            Rule::Clock => Some(open.start + self.enough()),
             Rule::Follow => self.boundaries.iter().find(|&&at| at >= open.start + self.targets.part).copied(),
         };
         let limit = open.start + self.targets.limit;
@@ -275,15 +278,20 @@ impl Segmenter {
         match self.rule {
             Rule::KeyFrames if unit.keyframe => !open.independent || self.long_enough(open, unit.dts, frame / 2),
             Rule::KeyFrames => false,
-            Rule::Clock => unit.dts - open.start + frame / 2 >= self.targets.segment,
+            Rule::Clock => unit.dts - open.start + frame / 2 >= self.enough(),
             Rule::Follow => self.passed_boundary(unit.dts + frame / 2),
         }
+    }
+
+    /// A segment is long enough from here on.
+    fn enough(&self) -> i64 {
+        if self.first { self.targets.first_segment } else { self.targets.segment }
     }
 
     /// Whether a segment that ends at `end` is a good one: long enough, or too long at the key frame after.
     fn long_enough(&self, open: &Open, end: i64, slack: i64) -> bool {
         let duration = end - open.start;
-        duration + slack >= self.targets.segment || self.gop.is_some_and(|gop| duration + gop > self.targets.limit)
+        duration + slack >= self.enough() || self.gop.is_some_and(|gop| duration + gop > self.targets.limit)
     }
 
     /// Whether the pictures were cut before `until`, not counting cuts that fall on this segment's start.
@@ -349,7 +357,7 @@ impl Segmenter {
         let open_start = self.segment.as_ref().map_or(end, |open| open.start);
         let ends = match self.rule {
             Rule::KeyFrames => false,
-            Rule::Clock => end - open_start + frame / 2 >= self.targets.segment,
+            Rule::Clock => end - open_start + frame / 2 >= self.enough(),
             Rule::Follow => self.passed_boundary(end + frame / 2),
         };
         if ends {
@@ -369,6 +377,7 @@ impl Segmenter {
     fn end_segment(&mut self, out: &mut Vec<Event>) {
         self.close_part(out);
         if self.segment.take().is_some() {
+            self.first = false;
             out.push(Event::End);
         }
     }

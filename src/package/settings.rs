@@ -71,6 +71,9 @@ pub(super) fn frame_rate(track: &Track, first: &AccessUnit) -> FrameRate {
     known.unwrap_or(USUAL_RATE)
 }
 
+/// So the first key frame after it ends the first segment.
+const FIRST_SEGMENT_MS: u32 = 500;
+
 /// The durations of a session in the ticks of one track.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Targets {
@@ -78,6 +81,8 @@ pub(super) struct Targets {
     pub part: i64,
     /// A segment ends at the first chance from here on.
     pub segment: i64,
+    /// The same for a session's first: some players show nothing before they have a whole one.
+    pub first_segment: i64,
     /// No segment is longer: rounded to a second it is still EXT-X-TARGETDURATION.
     pub limit: i64,
     /// From key frame to key frame, where that is known beforehand.
@@ -91,6 +96,7 @@ impl Targets {
         Self {
             part: rescale(part_nanos, Timescale::NANOS, scale).max(1),
             segment: millis(settings.segment_ms),
+            first_segment: millis(settings.segment_ms.min(FIRST_SEGMENT_MS)),
             limit: millis(limit_ms),
             gop: settings.gop_ms.map(millis),
         }

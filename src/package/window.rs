@@ -236,6 +236,11 @@ impl Window {
         Some(Edge { msn: last.msn, part })
     }
 
+    /// Whether any segment here is whole.
+    pub(super) fn has_whole(&self) -> bool {
+        self.segments.iter().any(|segment| segment.ended)
+    }
+
     /// Whether segment `msn` is whole.
     pub(super) fn has_segment(&self, msn: u64) -> bool {
         msn < self.unfinished_msn()

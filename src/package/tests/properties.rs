@@ -400,7 +400,7 @@ proptest! {
                 quiet = packager.quiet();
             }
         }
-        prop_assert!(slept * 2 > units, "{slept} of {units}");
+        prop_assert!(slept * 4 > units, "{slept} of {units}");
     }
 
     #[test]
