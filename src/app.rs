@@ -12,7 +12,8 @@
 use crate::config::Config;
 use crate::control::{Control, ControlError};
 use crate::discovery::{self, Announcement, Scheme, Service};
-use crate::http::{self, BindError, Server, Site};
+use crate::http::{self, BindError, HttpsError, Server, Site};
+use crate::state::StateDir;
 use crate::supervisor::{Supervisor, SupervisorError, notify, signals};
 use crate::time::Epoch;
 use std::io;
@@ -22,6 +23,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use thiserror::Error;
 use tokio::runtime::Runtime;
+use tokio::task::JoinSet;
 
 /// Sockets need little: measured, one thread serves a thousand viewers with 0.36 of a core, and two cost
 /// a tenth more, for waking each other. A board's cores are slower, but it has four.
@@ -43,6 +45,8 @@ pub enum AppError {
     #[error(transparent)]
     Listen(#[from] BindError),
     #[error(transparent)]
+    Https(#[from] HttpsError),
+    #[error(transparent)]
     Control(#[from] ControlError),
     #[error(transparent)]
     Thread(#[from] SupervisorError),
@@ -61,6 +65,22 @@ pub fn run(config: Config, file: Option<&Path>) -> Result<(), AppError> {
     let epoch = Epoch::now();
 
     let server = runtime.block_on(async { Server::bind(config.http.listen, http::Limits::default()) })?;
+    let state = match StateDir::open(config.state_dir.as_deref()) {
+        Ok(state) => Some(state),
+        Err(error) => {
+            log::warn!("without a folder to keep keys in: {error}");
+            None
+        }
+    };
+    let https = runtime.block_on(async { http::open_https(&config.http, state.as_ref(), &server) })?;
+    let address = server.address();
+    let mut services = vec![Service { scheme: Scheme::Http, listens: address }];
+    let mut servers = vec![server];
+    if let Some((server, certificate)) = https {
+        services.push(Service { scheme: Scheme::Https, listens: server.address() });
+        servers.push(server);
+        runtime.spawn(certificate.keep());
+    }
     let control = Control::new(supervisor.clone(), runtime.handle().clone(), epoch);
     if let Some(file) = file {
         control.set_file(file.to_owned());
@@ -77,18 +97,18 @@ pub fn run(config: Config, file: Option<&Path>) -> Result<(), AppError> {
             pulse.beat();
         }
     });
-    announce(server.address(), &config);
-    let _announced = runtime.block_on(async { announce_on_lan(server.address(), &config) });
+    announce(address, &config);
+    let _announced = runtime.block_on(async { announce_on_lan(&services, &config) });
 
     let stop = supervisor.stop().clone();
     notify::ready();
-    serve(&runtime, server, control, async move { stop.requested().await })
+    serve(&runtime, servers, control, async move { stop.requested().await })
 }
 
-/// Serves until the stop; then sources first, so that players are told of the end, then the server.
+/// Serves until the stop; then sources first, so that players are told of the end, then the servers.
 fn serve(
     runtime: &Runtime,
-    server: Server,
+    servers: Vec<Server>,
     control: Arc<Control>,
     stop: impl Future<Output = ()>,
 ) -> Result<(), AppError> {
@@ -102,17 +122,21 @@ fn serve(
         joined
     };
     runtime.block_on(async {
-        let (tell, told) = tokio::sync::oneshot::channel();
-        let serving = server.run(site, async move {
-            // The sender lives in the other arm until it has sent.
-            let _ = told.await;
-        });
+        let (tell, told) = tokio::sync::watch::channel(false);
+        let mut serving = JoinSet::new();
+        for server in servers {
+            let mut told = told.clone();
+            serving.spawn(server.run(Arc::clone(&site), async move {
+                // The sender lives in the other arm until it has sent.
+                let _ = told.wait_for(|told| *told).await;
+            }));
+        }
         let stopping = async move {
             let joined = ended.await;
-            let _ = tell.send(());
+            tell.send_replace(true);
             joined
         };
-        let ((), joined) = tokio::join!(serving, stopping);
+        let (_, joined) = tokio::join!(serving.join_all(), stopping);
         match joined {
             Ok(result) => result.map_err(AppError::from),
             Err(panic) => std::panic::resume_unwind(panic.into_panic()),
@@ -130,10 +154,9 @@ fn announce(address: SocketAddr, config: &Config) {
 }
 
 /// Makes the box known by name. Where that can't be done, it is found by its address as before.
-fn announce_on_lan(address: SocketAddr, config: &Config) -> Option<Announcement> {
+fn announce_on_lan(services: &[Service], config: &Config) -> Option<Announcement> {
     let host_name = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    let services = [Service { scheme: Scheme::Http, listens: address }];
-    discovery::announce(&config.discovery, &discovery::host_label(&host_name), &services)
+    discovery::announce(&config.discovery, &discovery::host_label(&host_name), services)
         .inspect_err(|error| log::warn!("not announced on the LAN: {error}"))
         .ok()
         .flatten()

@@ -4,7 +4,7 @@
 //! (`tests/architecture.rs` holds that):
 //!
 //! ```text
-//! time < media < codec < container < stream < {access capture decode encode package} < {pipeline snapshot} < control < discovery < http < app < main
+//! time < media < codec < container < stream < {access capture decode encode package} < {pipeline snapshot} < control < {discovery tls} < http < app < main
 //! ```
 //!
 //! `config`, `state`, `supervisor` and `system` stand beside the line: shells use them, cores don't.
@@ -29,6 +29,7 @@ pub mod pipeline;
 pub mod snapshot;
 
 pub mod control;
+pub mod tls;
 
 pub mod discovery;
 

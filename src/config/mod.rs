@@ -8,6 +8,7 @@
 //! stops at the first error and the person at the keyboard wants all of them, each with its line.
 
 mod discovery;
+mod http;
 mod problem;
 mod section;
 mod sources;
@@ -17,6 +18,7 @@ mod tests;
 mod value;
 
 pub use discovery::DiscoveryConfig;
+pub use http::{HttpConfig, ListenTls};
 pub use problem::{ConfigError, Problem};
 
 use crate::encode::{EncoderChoice, Profile};
@@ -26,7 +28,6 @@ use section::{Field, Section};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io::Read;
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
@@ -108,7 +109,7 @@ impl Config {
         }
         let root = Section::new(&document, "the file", 0, table.get_ref());
         let config = Self {
-            http: root.section("http").map_or_else(HttpConfig::default, |section| http(&section)),
+            http: root.section("http").map_or_else(HttpConfig::default, |section| http::http(&section)),
             streams: root
                 .section("streams")
                 .map_or_else(BTreeMap::new, |section| streams::streams(&document, &section)),
@@ -156,20 +157,6 @@ fn state_dir(field: &Field<'_>) -> Option<PathBuf> {
     }
     field.refuse(format!("must be an absolute path, like {EXAMPLE}"));
     None
-}
-
-fn http(section: &Section<'_>) -> HttpConfig {
-    const EXAMPLE: &str = "\"0.0.0.0:8080\" (all interfaces) or \"127.0.0.1:8080\" (this machine only)";
-    let listen = section.field("listen").and_then(|field| {
-        let address = field.string(EXAMPLE)?;
-        let address = address.parse().ok();
-        if address.is_none() {
-            field.refuse(format!("must be an IP address and a port, like {EXAMPLE}"));
-        }
-        address
-    });
-    section.finish();
-    listen.map_or_else(HttpConfig::default, |listen| HttpConfig { listen })
 }
 
 fn access(section: &Section<'_>) -> AccessConfig {
@@ -226,17 +213,6 @@ impl StreamName {
 impl fmt::Display for StreamName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
-    }
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HttpConfig {
-    pub listen: SocketAddr,
-}
-
-impl Default for HttpConfig {
-    fn default() -> Self {
-        Self { listen: SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 8080)) }
     }
 }
 

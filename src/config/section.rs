@@ -149,6 +149,23 @@ impl<'a> Field<'a> {
         })
     }
 
+    /// A list of strings that are not empty, `most` at most.
+    pub fn strings(&self, example: &str, most: usize) -> Option<Vec<String>> {
+        self.read(|value| {
+            let DeValue::Array(words) = value else {
+                return Err(format!("is {}; it must be a list of strings, like {example}", described(value)));
+            };
+            if words.len() > most {
+                return Err(format!("has {} entries; at most {most} are possible", words.len()));
+            }
+            let words = words.iter().map(|word| match word.get_ref() {
+                DeValue::String(word) if !word.is_empty() && !word.contains('\0') => Ok(word.clone().into_owned()),
+                other => Err(format!("has {} in it; each must be a string, like {example}", described(other))),
+            });
+            words.collect()
+        })
+    }
+
     /// A program and its arguments.
     pub fn command(&self) -> Option<Vec<String>> {
         const EXAMPLE: &str = "[\"rpicam-vid\", \"--nopreview\", \"-o\", \"-\"]";

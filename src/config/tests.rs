@@ -88,7 +88,7 @@ publish = "token"
     };
     let name = |name: &str| StreamName::new(name).expect("a name");
     let expected = Config {
-        http: HttpConfig { listen: "0.0.0.0:8080".parse().expect("an address") },
+        http: HttpConfig::default(),
         streams: [(name("camera"), camera), (name("desk"), desk)].into(),
         access: AccessConfig { view: Access::Lan, publish: Access::Token },
         state_dir: None,
@@ -102,7 +102,9 @@ fn the_example_file_is_good_and_shows_the_defaults() {
     let config = parse(include_str!("../../capturebox.example.toml")).expect("a good configuration");
     let camera = &config.streams[&StreamName::new("camera").expect("a name")];
     assert_eq!((camera.encode.clone(), camera.hls.clone()), (EncodeConfig::default(), HlsConfig::default()));
-    assert_eq!((config.http, config.access), (HttpConfig::default(), AccessConfig::default()));
+    let asked =
+        HttpConfig { listen_tls: ListenTls::At("0.0.0.0:8443".parse().expect("an address")), ..HttpConfig::default() };
+    assert_eq!((config.http, config.access), (asked, AccessConfig::default()));
 }
 
 #[test]
@@ -483,7 +485,24 @@ fn bad_sections_are_refused() {
             "2: `listen` is the number 8080; it must be a string like \"0.0.0.0:8080\" (all interfaces) or \"127.0.0.1:8080\" (this machine only)",
         ),
         ("state_dir = \"here\"", "1: `state_dir` must be an absolute path, like \"/var/lib/capturebox\""),
-        ("[http]\nport = 8080", "2: unknown key `port` in [http]; it can have listen"),
+        (
+            "[http]\nport = 8080",
+            "2: unknown key `port` in [http]; it can have listen, listen_tls, certificate, key or hosts",
+        ),
+        (
+            "[http]\nlisten_tls = \"on\"",
+            "2: `listen_tls` must be an IP address and a port, like \"0.0.0.0:8443\" (all interfaces), or \"off\"",
+        ),
+        ("[http]\ncertificate = \"a.pem\"", "2: `certificate` needs the file of its `key` too"),
+        ("[http]\nkey = \"a.pem\"", "2: `key` needs the file of its `certificate` too"),
+        (
+            "[http]\nhosts = [\"box.lan\", \"a b\"]",
+            "2: `hosts` has \"a b\", which is no DNS name; it must be like [\"box.example.org\"]",
+        ),
+        (
+            "[http]\nhosts = \"box.lan\"",
+            "2: `hosts` is \"box.lan\"; it must be a list of strings, like [\"box.example.org\"]",
+        ),
         ("[access]\nview = \"everybody\"", "2: `view` can't be \"everybody\"; it can be public, lan, token or account"),
         (
             "[streams.a]\nvideo = { source = \"v4l2\", device = \"/dev/video0\" }\n[streams.b]\nvideo = { source = \"v4l2\", device = \"/dev/video0\" }",

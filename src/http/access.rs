@@ -12,6 +12,8 @@ use std::net::SocketAddr;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Caller {
     pub address: SocketAddr,
+    /// Whether nobody between could read or change what is said.
+    pub tls: bool,
 }
 
 /// What somebody must be allowed to, for a page or an endpoint.
@@ -73,7 +75,7 @@ mod tests {
             if let Some(origin) = origin {
                 headers.insert(ORIGIN, HeaderValue::from_static(origin));
             }
-            let caller = Caller { address: SocketAddr::from((address, 1)) };
+            let caller = Caller { address: SocketAddr::from((address, 1)), tls: false };
             decide(&caller, &Method::POST, &Route::Home, Needs::Operate, &headers).is_ok()
         };
         let (local, lan) = ([127, 0, 0, 1], [192, 168, 1, 5]);

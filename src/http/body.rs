@@ -1,4 +1,5 @@
-//! What an answer carries: shared `Bytes`, written by one vectored write, never copied.
+//! What an answer carries: shared `Bytes`, never copied: over HTTP/1.1 written by one vectored write, over
+//! HTTP/2 cut into pieces.
 
 use super::connection::Turn;
 use bytes::{Buf, Bytes};
@@ -6,6 +7,7 @@ use hyper::body::{Frame, SizeHint};
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::io::IoSlice;
+use std::num::NonZeroUsize;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use tokio::sync::mpsc;
@@ -40,6 +42,23 @@ impl From<Vec<Bytes>> for Chunks {
     }
 }
 
+impl Chunks {
+    /// Takes off the first `count` bytes, or all there are; shares them, copies nothing.
+    fn split_to(&mut self, count: usize) -> Self {
+        if count >= self.remaining {
+            return std::mem::take(self);
+        }
+        let (mut taken, mut wanted) = (Vec::new(), count);
+        while wanted >= self.first.len() {
+            wanted -= self.first.len();
+            taken.push(std::mem::replace(&mut self.first, self.rest.pop_front().unwrap_or_default()));
+        }
+        taken.push(self.first.split_to(wanted));
+        self.remaining -= count;
+        Self::from(taken)
+    }
+}
+
 impl Buf for Chunks {
     fn remaining(&self) -> usize {
         self.remaining
@@ -71,6 +90,8 @@ impl Buf for Chunks {
 pub struct Body {
     chunks: Chunks,
     coming: Option<mpsc::Receiver<Bytes>>,
+    /// At most this much is handed over at once, bytes; `None`: all of it.
+    piece: Option<NonZeroUsize>,
     turn: Option<Turn>,
 }
 
@@ -86,8 +107,18 @@ impl Body {
     }
 
     /// Ties the connection's patience to this answer.
-    pub fn ending(mut self, turn: Turn) -> Self {
+    pub fn ending(mut self, mut turn: Turn) -> Self {
+        if self.len() > 0 {
+            turn.offer();
+        }
         self.turn = Some(turn);
+        self
+    }
+
+    /// Hands over at most so many bytes at once. What sends them asks for more when these are taken, so
+    /// that a reader who takes nothing is seen.
+    pub fn in_pieces_of(mut self, bytes: NonZeroUsize) -> Self {
+        self.piece = Some(bytes);
         self
     }
 }
@@ -106,7 +137,11 @@ impl hyper::body::Body for Body {
         if let Some(coming) = &mut self.coming {
             return coming.poll_recv(cx).map(|bytes| bytes.map(|bytes| Ok(Frame::data(Chunks::from(bytes)))));
         }
-        let chunks = std::mem::take(&mut self.chunks);
+        let piece = self.piece.map_or(usize::MAX, NonZeroUsize::get);
+        let chunks = self.chunks.split_to(piece);
+        if let Some(turn) = &self.turn {
+            turn.take();
+        }
         Poll::Ready((chunks.remaining > 0).then(|| Ok(Frame::data(chunks))))
     }
 
@@ -148,6 +183,26 @@ mod tests {
                 let step = step.min(buf.remaining());
                 read.extend_from_slice(&seen[..step]);
                 buf.advance(step);
+            }
+            prop_assert_eq!(read, whole);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn pieces_make_up_the_whole(
+            chunks in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..9), 0..9),
+            piece in 1_usize..12,
+        ) {
+            let whole = chunks.concat();
+            let chunks: Vec<_> = chunks.into_iter().map(Bytes::from).collect();
+            let mut body = Body::from(chunks).in_pieces_of(NonZeroUsize::new(piece).expect("not zero"));
+            let mut cx = Context::from_waker(std::task::Waker::noop());
+            let mut read = Vec::new();
+            while let Poll::Ready(Some(Ok(frame))) = hyper::body::Body::poll_frame(Pin::new(&mut body), &mut cx) {
+                let mut data = frame.into_data().expect("data");
+                prop_assert!((1..=piece).contains(&data.remaining()));
+                read.extend_from_slice(&data.copy_to_bytes(data.remaining()));
             }
             prop_assert_eq!(read, whole);
         }

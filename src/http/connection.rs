@@ -1,16 +1,23 @@
-//! One connection: HTTP/1.1 on anything that reads and writes, under the limits that [`Watch`] holds.
+//! One connection: HTTP/1.1 or HTTP/2 on anything that reads and writes, under the limits that [`Watch`]
+//! holds.
 //!
-//! The seam for TLS and HTTP/2: whoever has a handshaken stream calls [`serve_connection`] with it.
+//! Not here: TLS and which protocol was agreed on in it (`listener`). The site sees no difference between
+//! the protocols: what they say in different ways is made the same here.
 #![allow(clippy::disallowed_methods, reason = "the shell of Watch: it reads tokio's clock")]
 
 use super::access::Caller;
+use super::body::Body;
 use super::site::Site;
-use super::watch::{Limits, Overdue, Watch};
-use hyper::server::conn::http1;
+use super::watch::{Limits, Overdue, Protocol, Watch};
+use hyper::body::Incoming;
+use hyper::header::{CONTENT_LENGTH, HOST, HeaderValue};
+use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
+use hyper::{Method, Request, Response};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use std::convert::Infallible;
 use std::io::{self, IoSlice};
+use std::num::NonZeroUsize;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
@@ -20,6 +27,8 @@ use tokio::time::{Instant, sleep_until};
 
 /// How often a connection's patience is looked at, at least; its limits are kept to within this.
 const LOOK: Duration = Duration::from_secs(5);
+/// The largest DATA frame that every client takes (RFC 9113 §4.2), bytes.
+const DATA_FRAME_LEN: NonZeroUsize = NonZeroUsize::new(16 * 1024).expect("not zero");
 
 /// How a connection ended.
 #[derive(Debug)]
@@ -40,10 +49,11 @@ fn watching<T>(shared: &Shared, look: impl FnOnce(&mut Watch) -> T) -> T {
     look(&mut shared.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
-/// Serves requests until the client leaves, patience ends, or `closing` resolves and the answer under
-/// way is out.
+/// Serves requests until the client leaves, patience ends, or `closing` resolves and the answers under
+/// way are out. Over HTTP/2 every request is a task of its own; all end with the connection.
 pub async fn serve_connection<IO>(
     io: IO,
+    protocol: Protocol,
     caller: Caller,
     site: Arc<Site>,
     limits: Limits,
@@ -52,23 +62,81 @@ pub async fn serve_connection<IO>(
 where
     IO: AsyncRead + AsyncWrite + Unpin,
 {
-    let watch: Shared = Arc::new(Mutex::new(Watch::new(Instant::now())));
+    let watch: Shared = Arc::new(Mutex::new(Watch::new(Instant::now(), protocol)));
     let io = TokioIo::new(Watched { io, watch: Arc::clone(&watch), limits });
-    let service = service_fn(|request| {
-        watching(&watch, Watch::asked);
-        let turn = Turn(Arc::clone(&watch));
-        let site = &site;
-        async move {
-            let mut response = site.answer(&caller, &limits, request).await;
-            let body = std::mem::take(response.body_mut());
-            Ok::<_, Infallible>(response.map(|_| body.ending(turn)))
-        }
+    let shared = Arc::clone(&watch);
+    let service = service_fn(move |request| {
+        watching(&shared, Watch::asked);
+        let turn = Turn { watch: Arc::clone(&shared), offering: false };
+        let site = Arc::clone(&site);
+        async move { Ok::<_, Infallible>(answer(&site, &caller, &limits, protocol, request, turn).await) }
     });
-    let connection = http1::Builder::new()
-        .header_read_timeout(None) // Watch does this, without a timer for each request.
-        .max_header_size(limits.header_bytes)
-        .max_buf_size(limits.buffer_bytes)
-        .serve_connection(io, service);
+    match protocol {
+        Protocol::Http1 => {
+            let connection = http1::Builder::new()
+                .header_read_timeout(None) // Watch does this, without a timer for each request.
+                .max_header_size(limits.header_bytes)
+                .max_buf_size(limits.buffer_bytes)
+                .serve_connection(io, service);
+            attend(connection, http1::Connection::graceful_shutdown, &watch, &limits, closing).await
+        }
+        Protocol::Http2 => {
+            let bytes = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+            let connection = http2::Builder::new(TokioExecutor::new())
+                .max_concurrent_streams(limits.concurrent_requests)
+                .max_header_list_size(bytes(limits.header_bytes))
+                .initial_stream_window_size(bytes(limits.buffer_bytes))
+                .initial_connection_window_size(bytes(limits.buffer_bytes))
+                .max_send_buf_size(limits.buffer_bytes)
+                .serve_connection(io, service);
+            attend(connection, http2::Connection::graceful_shutdown, &watch, &limits, closing).await
+        }
+    }
+}
+
+/// Answers one request, whichever protocol it came by.
+async fn answer(
+    site: &Site,
+    caller: &Caller,
+    limits: &Limits,
+    protocol: Protocol,
+    mut request: Request<Incoming>,
+    turn: Turn,
+) -> Response<Body> {
+    let head_only = protocol == Protocol::Http2 && request.method() == Method::HEAD;
+    if let (Protocol::Http2, Some(authority)) = (protocol, request.uri().authority()) {
+        // What HTTP/1.1 calls Host (RFC 9113 §8.3.1). The two may not differ, so ours is the one.
+        if let Ok(host) = HeaderValue::from_str(authority.as_str()) {
+            request.headers_mut().insert(HOST, host);
+        }
+    }
+    let mut response = site.answer(caller, limits, request).await;
+    let mut body = std::mem::take(response.body_mut());
+    if head_only {
+        // Over HTTP/1.1 hyper does this.
+        if let Some(length) = hyper::body::Body::size_hint(&body).exact() {
+            response.headers_mut().entry(CONTENT_LENGTH).or_insert(length.into());
+        }
+        body = Body::default();
+    }
+    if protocol == Protocol::Http2 {
+        body = body.in_pieces_of(DATA_FRAME_LEN);
+    }
+    response.map(|_| body.ending(turn))
+}
+
+/// Drives a connection until it ends or patience does; `finish` tells it to end after the answers under
+/// way.
+async fn attend<C>(
+    connection: C,
+    finish: impl Fn(Pin<&mut C>),
+    watch: &Shared,
+    limits: &Limits,
+    closing: impl Future<Output = ()>,
+) -> Ended
+where
+    C: Future<Output = hyper::Result<()>>,
+{
     let mut connection = pin!(connection);
     let mut closing = pin!(closing);
     let mut look = pin!(sleep_until(Instant::now() + LOOK));
@@ -78,14 +146,14 @@ where
             biased;
             end = connection.as_mut() => return end.map_or_else(Ended::Failed, |()| Ended::Closed),
             () = closing.as_mut(), if last_call.is_none() => {
-                connection.as_mut().graceful_shutdown();
+                finish(connection.as_mut());
                 let end = Instant::now() + limits.shutdown_time;
                 last_call = Some(end);
                 look.as_mut().reset(end);
             }
             () = look.as_mut() => {
                 let now = Instant::now();
-                let deadline = watching(&watch, |watch| watch.deadline(&limits));
+                let deadline = watching(watch, |watch| watch.deadline(limits));
                 match (deadline, last_call) {
                     (Some((deadline, cause)), _) if deadline <= now => return Ended::Overdue(cause),
                     (_, Some(end)) if end <= now => return Ended::Shutdown,
@@ -98,13 +166,36 @@ where
     }
 }
 
-/// The connection's turn to answer; over when the answer's body is dropped.
+/// A request's turn to be answered; over when the answer's body is dropped.
 #[derive(Debug)]
-pub struct Turn(Shared);
+pub struct Turn {
+    watch: Shared,
+    /// Some of the answer waits to be taken.
+    offering: bool,
+}
+
+impl Turn {
+    /// The answer is there.
+    pub fn offer(&mut self) {
+        self.offering = true;
+        watching(&self.watch, |watch| watch.offered(Instant::now()));
+    }
+
+    /// Some of it was taken. Not the end, even if nothing is left: the last piece may still wait for the
+    /// client's flow control.
+    pub fn take(&self) {
+        watching(&self.watch, |watch| watch.took(Instant::now()));
+    }
+}
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        watching(&self.0, |watch| watch.answered(Instant::now()));
+        watching(&self.watch, |watch| {
+            if self.offering {
+                watch.withdrawn();
+            }
+            watch.answered(Instant::now());
+        });
     }
 }
 

@@ -1,19 +1,25 @@
-//! Accepts connections, and goes on accepting whatever happens to single ones or to descriptors.
+//! Accepts connections, and goes on accepting whatever happens to single ones or to descriptors. With TLS,
+//! shakes hands and learns which protocol was agreed on.
 
 use super::access::Caller;
 use super::census::{Census, Full};
 use super::connection::{Ended, serve_connection};
+use super::counts::count;
 use super::site::Site;
-use super::watch::Limits;
+use super::watch::{Limits, Protocol};
+use crate::tls::ALPN_HTTP2;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustls::ServerConfig;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use thiserror::Error;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
 
 /// Connections that the kernel holds for us while we are busy.
 const BACKLOG: u32 = 1024;
@@ -24,11 +30,16 @@ const OTHER_DESCRIPTORS: u64 = 128;
 /// Refused connections get this without being read.
 const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 5\r\nconnection: close\r\n\
     content-type: text/plain; charset=utf-8\r\ncontent-length: 40\r\n\r\nToo many connections; try again in 5 s.\n";
+/// For who speaks plain HTTP on the port of HTTPS.
+const PLAIN: &[u8] = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\
+    content-type: text/plain; charset=utf-8\r\ncontent-length: 43\r\n\r\nThis port speaks HTTPS: use https:// here.\n";
 
 #[derive(Debug, Error)]
-#[error("can't listen on {address}: {source} (another program there? [http] listen = \"…\" sets the address)")]
+#[error("can't listen on {address}: {source} (another program there? [http] {key} = \"…\" sets the address)")]
 pub struct BindError {
     address: SocketAddr,
+    /// The setting that says where to listen.
+    key: &'static str,
     source: io::Error,
 }
 
@@ -38,11 +49,28 @@ pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
     limits: Limits,
+    census: Arc<Census>,
+    tls: Option<Arc<ServerConfig>>,
 }
 
 impl Server {
     /// Listens, and raises the process's descriptor limit as far as it may. Needs a tokio runtime.
-    pub fn bind(address: SocketAddr, mut limits: Limits) -> Result<Self, BindError> {
+    pub fn bind(address: SocketAddr, limits: Limits) -> Result<Self, BindError> {
+        Self::listen(address, "listen", limits, Arc::default(), None)
+    }
+
+    /// Listens for TLS too, beside this one: connections to both count together.
+    pub fn beside(&self, address: SocketAddr, tls: Arc<ServerConfig>) -> Result<Self, BindError> {
+        Self::listen(address, "listen_tls", self.limits, Arc::clone(&self.census), Some(tls))
+    }
+
+    fn listen(
+        address: SocketAddr,
+        key: &'static str,
+        mut limits: Limits,
+        census: Arc<Census>,
+        tls: Option<Arc<ServerConfig>>,
+    ) -> Result<Self, BindError> {
         let listen = || {
             let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
             // After a restart the old connections still linger on the port.
@@ -51,13 +79,13 @@ impl Server {
             let listener = socket.listen(BACKLOG)?;
             Ok((listener.local_addr()?, listener))
         };
-        let (address, listener) = listen().map_err(|source| BindError { address, source })?;
+        let (address, listener) = listen().map_err(|source| BindError { address, key, source })?;
         let room = usize::try_from(raise_descriptors().saturating_sub(OTHER_DESCRIPTORS).max(16)).unwrap_or(usize::MAX);
         if room < limits.connections {
             log::info!("http: {room} connections at most, for want of file descriptors (ulimit -n)");
             limits.connections = room;
         }
-        Ok(Self { listener, address, limits })
+        Ok(Self { listener, address, limits, census, tls })
     }
 
     /// Where it listens; the real port when 0 was asked for.
@@ -84,7 +112,6 @@ impl Server {
 
     async fn accept(&self, site: &Arc<Site>, closing: &watch::Sender<bool>, open: &mpsc::Sender<()>) {
         let limits = self.limits;
-        let census = Arc::new(Census::default());
         let mut state = Transitions::default();
         loop {
             let (stream, address) = match self.listener.accept().await {
@@ -98,47 +125,92 @@ impl Server {
                 }
             };
             state.accepting();
-            let seat = match census.admit(address.ip(), &limits) {
+            let seat = match self.census.admit(address.ip(), &limits) {
                 Ok(seat) => seat,
                 Err(full) => {
                     state.full(full, address);
-                    // Best effort: a fresh socket's buffer takes it.
-                    let _ = stream.try_write(FULL);
+                    count(match full {
+                        Full::House => &site.connections().refused_house,
+                        Full::Address => &site.connections().refused_address,
+                    });
+                    if self.tls.is_none() {
+                        // Best effort: a fresh socket's buffer takes it.
+                        let _ = stream.try_write(FULL);
+                    }
                     continue;
                 }
             };
             state.room();
+            count(&site.connections().accepted);
             if let Err(error) = stream.set_nodelay(true) {
                 log::debug!("http: {address}: {error}");
                 continue;
             }
-            let (site, open, mut closing) = (Arc::clone(site), open.clone(), closing.subscribe());
+            let (site, open, tls) = (Arc::clone(site), open.clone(), self.tls.clone());
+            let mut closing = closing.subscribe();
             tokio::spawn(async move {
                 let (_seat, _open) = (seat, open);
                 let closing = async move {
                     let _ = closing.wait_for(|closing| *closing).await;
                 };
-                log_end(address, &serve::<TcpStream>(stream, address, site, limits, closing).await);
+                match tls {
+                    Some(tls) => serve_tls(stream, address, tls, site, limits, closing).await,
+                    None => {
+                        let caller = Caller { address, tls: false };
+                        let counted = Arc::clone(&site);
+                        let end = serve_connection(stream, Protocol::Http1, caller, site, limits, closing).await;
+                        log_end(address, &end, &counted);
+                    }
+                }
             });
         }
     }
 }
 
-/// Where TLS will shake hands.
-async fn serve<IO>(
-    io: IO,
+async fn serve_tls(
+    stream: TcpStream,
     address: SocketAddr,
+    tls: Arc<ServerConfig>,
     site: Arc<Site>,
     limits: Limits,
     closing: impl Future<Output = ()>,
-) -> Ended
-where
-    IO: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
-{
-    serve_connection(io, Caller { address }, site, limits, closing).await
+) {
+    let mut closing = pin!(closing);
+    let handshake = async {
+        // The first byte of TLS is no letter, and that of HTTP is one.
+        let mut first = [0];
+        if stream.peek(&mut first).await? == 1 && first[0].is_ascii_alphabetic() {
+            let _ = stream.try_write(PLAIN);
+            return Err(io::Error::other("plain HTTP on the port of HTTPS"));
+        }
+        TlsAcceptor::from(tls).accept(stream).await
+    };
+    let shaken = tokio::select! {
+        shaken = timeout(limits.handshake_time, handshake) => shaken,
+        () = closing.as_mut() => return,
+    };
+    let stream = match shaken {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => {
+            count(&site.connections().handshake_failed);
+            return log::debug!("https: {address}: {error}");
+        }
+        Err(_) => {
+            count(&site.connections().handshake_overdue);
+            return log::debug!("https: {address} closed: the TLS handshake took too long");
+        }
+    };
+    let protocol = match stream.get_ref().1.alpn_protocol() {
+        Some(protocol) if protocol == ALPN_HTTP2 => Protocol::Http2,
+        _ => Protocol::Http1,
+    };
+    let counted = Arc::clone(&site);
+    let caller = Caller { address, tls: true };
+    log_end(address, &serve_connection(stream, protocol, caller, site, limits, closing).await, &counted);
 }
 
-fn log_end(address: SocketAddr, end: &Ended) {
+fn log_end(address: SocketAddr, end: &Ended, site: &Site) {
+    site.connections().ended(end);
     match end {
         Ended::Closed => {}
         Ended::Overdue(cause) => log::debug!("http: {address} closed: {cause:?} took too long"),
@@ -196,9 +268,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_refusal_is_as_long_as_it_says() {
-        let text = std::str::from_utf8(FULL).expect("ASCII");
-        let (head, body) = text.split_once("\r\n\r\n").expect("a head");
-        assert!(head.contains(&format!("content-length: {}", body.len())), "{}", body.len());
+    fn the_refusals_are_as_long_as_they_say() {
+        for refusal in [FULL, PLAIN] {
+            let text = std::str::from_utf8(refusal).expect("ASCII");
+            let (head, body) = text.split_once("\r\n\r\n").expect("a head");
+            assert!(head.contains(&format!("content-length: {}", body.len())), "{}", body.len());
+        }
     }
 }

@@ -1,12 +1,12 @@
 //! The box's web server: the page, the API, and low-latency HLS for any number of viewers.
 //!
-//! Data flows: [`Server`] accepts (`listener`), `connection` speaks HTTP/1.1 under the limits that
-//! `watch` holds, `route` turns a path into what is asked for, `site` answers it.
+//! Data flows: [`Server`] accepts (`listener`) and shakes hands where TLS is on, `connection` speaks
+//! HTTP/1.1 or HTTP/2 under the limits that `watch` holds, `route` turns a path into what is asked for, `site` answers it.
 //! Not here: what a playlist says and when a part is ready (`package`), who may see it (a room of its
 //! own later; the one question is asked in `access`).
 //!
 //! Invariants: every limit has a name in [`Limits`]; media is never copied, only its `Bytes` are shared;
-//! a connection is one task and so is everything asked on it; bytes from outside never panic; a request's
+//! a connection is one task, over HTTP/2 one more a request; bytes from outside never panic; a request's
 //! body is read only after access has been granted, and only where an endpoint takes one.
 
 mod access;
@@ -15,7 +15,9 @@ mod assets;
 mod body;
 mod census;
 mod connection;
+mod counts;
 mod headers;
+mod https;
 mod listener;
 mod media;
 mod problem;
@@ -24,6 +26,8 @@ mod route;
 mod site;
 mod watch;
 
+pub use counts::ConnectionCounts;
+pub use https::{HttpsError, open as open_https};
 pub use listener::{BindError, Server};
 pub use range::{ByteRange, RangeRequest};
 pub use route::Route;

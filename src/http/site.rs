@@ -4,6 +4,7 @@ use super::access::{self, Caller, Needs};
 use super::api::{self, Call, Problem, Takes};
 use super::assets;
 use super::body::Body;
+use super::counts::ConnectionCounts;
 use super::headers::shared;
 use super::media::Asked;
 use super::problem::{not_found, problem, refusal};
@@ -33,12 +34,18 @@ pub struct Site {
     control: Arc<Control>,
     snapshots: Snapshots,
     system: Arc<System>,
+    connections: ConnectionCounts,
 }
 
 impl Site {
     pub fn new(control: Arc<Control>) -> Self {
         let system = Arc::new(System::new(vec!["/".into()]));
-        Self { control, snapshots: Snapshots::default(), system }
+        Self { control, snapshots: Snapshots::default(), system, connections: ConnectionCounts::default() }
+    }
+
+    /// What became of the connections to it.
+    pub fn connections(&self) -> &ConnectionCounts {
+        &self.connections
     }
 
     pub fn control(&self) -> &Arc<Control> {

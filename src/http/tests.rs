@@ -2,7 +2,7 @@
 
 use super::access::Caller;
 use super::connection::{Ended, serve_connection};
-use super::watch::Overdue;
+use super::watch::{Overdue, Protocol};
 use super::{Limits, Server, Site};
 use crate::control::Control;
 use crate::supervisor::Supervisor;
@@ -27,14 +27,14 @@ fn site() -> Arc<Site> {
 fn connect(room: usize) -> (DuplexStream, JoinHandle<Ended>, oneshot::Sender<()>) {
     let (client, server) = duplex(room);
     let (stop, stopped) = oneshot::channel();
-    let caller = Caller { address: SocketAddr::from(([127, 0, 0, 1], 1)) };
+    let caller = Caller { address: SocketAddr::from(([127, 0, 0, 1], 1)), tls: false };
     let closing = async move {
         // A dropped sender is no stop.
         if stopped.await.is_err() {
             std::future::pending::<()>().await;
         }
     };
-    let end = tokio::spawn(serve_connection(server, caller, site(), Limits::default(), closing));
+    let end = tokio::spawn(serve_connection(server, Protocol::Http1, caller, site(), Limits::default(), closing));
     (client, end, stop)
 }
 

@@ -24,6 +24,10 @@ pub struct Limits {
     pub long_body_bytes: u64,
     /// How long a body may take to come.
     pub body_time: Duration,
+    /// Requests under way on one HTTP/2 connection. A page and its player have under ten.
+    pub concurrent_requests: u32,
+    /// From connecting to the end of the TLS handshake.
+    pub handshake_time: Duration,
     /// From the first byte of a request's head to its last, and from connecting to the first byte.
     pub header_time: Duration,
     /// How long a connection may stay open between requests.
@@ -47,6 +51,8 @@ impl Default for Limits {
             body_bytes: 16 * 1024,
             long_body_bytes: 2 * 1024 * 1024,
             body_time: Duration::from_secs(10),
+            concurrent_requests: 64,
+            handshake_time: Duration::from_secs(10),
             header_time: Duration::from_secs(10),
             idle_time: Duration::from_secs(60),
             stall_time: Duration::from_secs(20),
@@ -68,6 +74,13 @@ pub enum Overdue {
     Stall,
 }
 
+/// What is spoken on a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    Http1,
+    Http2,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     /// Nothing asked yet.
@@ -76,45 +89,75 @@ enum Phase {
     Idle,
     /// A request's head is coming in.
     Head,
-    /// A request is being answered, or waits for a part: how long is the packager's to say.
+    /// Requests are being answered, or wait for a part: how long is the packager's to say.
     Answering,
 }
 
 /// What one connection is doing, and since when.
 #[derive(Debug)]
 pub struct Watch {
+    protocol: Protocol,
     phase: Phase,
     since: Instant,
+    /// Requests being answered; over HTTP/1.1 one at most.
+    answering: usize,
+    /// Answers of which more is there than was taken, and when some of any of them last was. Over HTTP/2
+    /// the socket can be free while the client's flow control takes nothing.
+    offered: (usize, Instant),
     /// Set while the socket takes no more: since when, and what was written since.
     blocked: Option<(Instant, u64)>,
 }
 
 impl Watch {
-    pub fn new(now: Instant) -> Self {
-        Self { phase: Phase::New, since: now, blocked: None }
+    pub fn new(now: Instant, protocol: Protocol) -> Self {
+        Self { protocol, phase: Phase::New, since: now, answering: 0, offered: (0, now), blocked: None }
     }
 
-    /// Bytes came in.
+    /// Bytes came in. Over HTTP/2 they may be no request (acknowledgements, pings): there a slow head is
+    /// an idle connection, and so is one that only pings.
     pub fn read(&mut self, now: impl FnOnce() -> Instant) {
-        match self.phase {
-            Phase::New => self.phase = Phase::Head,
-            Phase::Idle => {
+        match (self.phase, self.protocol) {
+            (Phase::New, Protocol::Http1) => self.phase = Phase::Head,
+            (Phase::New, Protocol::Http2) => self.phase = Phase::Idle,
+            (Phase::Idle, Protocol::Http1) => {
                 self.phase = Phase::Head;
                 self.since = now();
             }
-            Phase::Head | Phase::Answering => {}
+            (Phase::Idle, Protocol::Http2) | (Phase::Head | Phase::Answering, _) => {}
         }
     }
 
     /// A request's head is complete.
     pub fn asked(&mut self) {
         self.phase = Phase::Answering;
+        self.answering = self.answering.saturating_add(1);
     }
 
     /// The answer is handed over, though perhaps not yet written.
     pub fn answered(&mut self, now: Instant) {
-        self.phase = Phase::Idle;
-        self.since = now;
+        self.answering = self.answering.saturating_sub(1);
+        if self.answering == 0 {
+            self.phase = Phase::Idle;
+            self.since = now;
+        }
+    }
+
+    /// An answer is there to be taken.
+    pub fn offered(&mut self, now: Instant) {
+        if self.offered.0 == 0 {
+            self.offered.1 = now;
+        }
+        self.offered.0 = self.offered.0.saturating_add(1);
+    }
+
+    /// Some of an answer was taken.
+    pub fn took(&mut self, now: Instant) {
+        self.offered.1 = now;
+    }
+
+    /// An offered answer is out, or given up.
+    pub fn withdrawn(&mut self) {
+        self.offered.0 = self.offered.0.saturating_sub(1);
     }
 
     /// The socket took `bytes` and would take more.
@@ -145,6 +188,9 @@ impl Watch {
         if let Some((since, _)) = self.blocked {
             return Some((since + limits.stall_time, Overdue::Stall));
         }
+        if let (1.., since) = self.offered {
+            return Some((since + limits.stall_time, Overdue::Stall));
+        }
         match self.phase {
             Phase::New | Phase::Head => Some((self.since + limits.header_time, Overdue::Header)),
             Phase::Idle => Some((self.since + limits.idle_time, Overdue::Idle)),
@@ -167,7 +213,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_trickled_head_has_no_more_time_than_a_slow_one() {
         let start = Instant::now();
-        let mut watch = Watch::new(start);
+        let mut watch = Watch::new(start, Protocol::Http1);
         for second in 0..10 {
             assert_eq!(overdue(&watch, start + SECOND * second), None);
             watch.read(|| start + SECOND * second);
@@ -178,7 +224,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_request_that_waits_for_a_part_is_not_idle() {
         let start = Instant::now();
-        let mut watch = Watch::new(start);
+        let mut watch = Watch::new(start, Protocol::Http1);
         watch.read(|| start);
         watch.asked();
         assert_eq!(watch.deadline(&Limits::default()), None);
@@ -190,7 +236,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_reader_that_takes_a_byte_at_a_time_stalls() {
         let (start, limits) = (Instant::now(), Limits::default());
-        let mut watch = Watch::new(start);
+        let mut watch = Watch::new(start, Protocol::Http1);
         watch.asked();
         for second in 0..20 {
             watch.blocked(|| start + SECOND * second);
@@ -199,5 +245,33 @@ mod tests {
         assert_eq!(overdue(&watch, start + SECOND * 20), Some(Overdue::Stall));
         watch.wrote(limits.stall_bytes, &limits);
         assert_eq!(overdue(&watch, start + SECOND * 20), None, "it reads again");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn over_http2_pings_keep_nothing_open_and_one_answer_of_two_is_not_the_end() {
+        let start = Instant::now();
+        let mut watch = Watch::new(start, Protocol::Http2);
+        assert_eq!(overdue(&watch, start + SECOND * 10), Some(Overdue::Header), "no preface");
+        watch.asked();
+        watch.asked();
+        watch.answered(start);
+        assert_eq!(overdue(&watch, start + SECOND * 1000), None, "the other one waits for a part");
+        watch.answered(start);
+        watch.read(|| start + SECOND * 50);
+        assert_eq!(overdue(&watch, start + SECOND * 59), None);
+        assert_eq!(overdue(&watch, start + SECOND * 60), Some(Overdue::Idle));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_whose_flow_control_takes_nothing_stalls() {
+        let start = Instant::now();
+        let mut watch = Watch::new(start, Protocol::Http2);
+        watch.asked();
+        watch.offered(start);
+        watch.took(start + SECOND * 15);
+        assert_eq!(overdue(&watch, start + SECOND * 34), None);
+        assert_eq!(overdue(&watch, start + SECOND * 35), Some(Overdue::Stall));
+        watch.withdrawn();
+        assert_eq!(overdue(&watch, start + SECOND * 35), None);
     }
 }

@@ -19,7 +19,7 @@ const LINE: &[&[&str]] = &[
     &["access", "capture", "decode", "encode", "package"],
     &["pipeline", "snapshot"],
     &["control"],
-    &["discovery"],
+    &["discovery", "tls"],
     &["http"],
     &["app"],
     &["main"],
@@ -46,6 +46,10 @@ const CORES: &[(&str, &[&str])] = &[
     ("snapshot/picture.rs", &[]),
     ("snapshot/rgb.rs", &[]),
     ("system/kernel.rs", &[]),
+    ("tls/authority.rs", &[]),
+    ("tls/names.rs", &[]),
+    ("tls/profile.rs", &[]),
+    ("tls/renewal.rs", &[]),
 ];
 
 /// What a core doesn't name, and why.

@@ -64,7 +64,7 @@ class Box(Process):
     def __init__(self, program, streams, open_files=None):
         self.folder = tempfile.TemporaryDirectory(prefix="capturebox-bench-")
         folder = pathlib.Path(self.folder.name)
-        (folder / "capturebox.toml").write_text(f'[http]\nlisten = "127.0.0.1:0"\n{streams}')
+        (folder / "capturebox.toml").write_text(f'[http]\nlisten = "127.0.0.1:0"\nlisten_tls = "off"\n{streams}')
         self.log = folder / "log"
 
         def limits():

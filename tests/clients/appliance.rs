@@ -17,6 +17,9 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 /// Between two looks at a condition that can only be polled.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
+/// Free ports, on this machine only.
+const HTTP: &str = "[http]\nlisten = \"127.0.0.1:0\"\nlisten_tls = \"127.0.0.1:0\"\n";
+
 pub const PROGRAM: &str = env!("CARGO_BIN_EXE_capturebox");
 
 /// A folder that goes away with its owner.
@@ -71,17 +74,28 @@ impl Appliance {
 
     /// The same, in a folder that already holds the configuration's files.
     pub fn start_in(folder: Folder, streams: &str) -> Self {
-        Self::start_by(Command::new(PROGRAM), folder, "127.0.0.1:0", streams)
+        Self::start_with(folder, HTTP, streams)
+    }
+
+    /// The same, with `[http]` as the test wants it.
+    pub fn start_with(folder: Folder, http: &str, streams: &str) -> Self {
+        Self::start_program(Command::new(PROGRAM), folder, http, streams)
     }
 
     /// The same, by a command that becomes the program, on an address that is good there.
-    pub fn start_by(mut program: Command, folder: Folder, listen: &str, streams: &str) -> Self {
+    pub fn start_by(program: Command, folder: Folder, listen: &str, streams: &str) -> Self {
+        let http = format!("[http]\nlisten = \"{listen}\"\n");
+        Self::start_program(program, folder, &http, streams)
+    }
+
+    fn start_program(mut program: Command, folder: Folder, http: &str, streams: &str) -> Self {
         let config = folder.file("capturebox.toml");
-        std::fs::write(&config, format!("[http]\nlisten = \"{listen}\"\n{streams}")).expect("a configuration");
+        std::fs::write(&config, format!("{http}{streams}")).expect("a configuration");
         let started = Instant::now();
         let mut child = program
             .args(["run", "--config", &config])
             .env("RUST_LOG", "info")
+            .env("STATE_DIRECTORY", folder.file("state"))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -111,6 +125,12 @@ impl Appliance {
 
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where it speaks HTTPS.
+    pub fn https_address(&mut self) -> SocketAddr {
+        let line = self.wait_for_log("listening on https://", PATIENCE);
+        parse_address(&line).unwrap_or_else(|| panic!("no address in {line:?}"))
     }
 
     pub fn url(&self, path: &str) -> String {
@@ -216,7 +236,7 @@ fn collect(pipe: impl std::io::Read + Send + 'static, log: &Arc<Log>) {
 }
 
 fn parse_address(line: &str) -> Option<SocketAddr> {
-    let after = line.split("http://").nth(1)?;
+    let after = line.split("://").nth(1)?;
     after.split(|c: char| c == '/' || c.is_whitespace()).next()?.parse().ok()
 }
 

@@ -9,6 +9,7 @@ mod appliance;
 mod ffmpeg;
 mod fragment;
 mod http;
+mod https;
 mod network;
 mod playlist;
 

@@ -69,7 +69,8 @@ fn a_port_that_is_taken_is_a_clear_message() {
     let folder = Folder::new();
     let config = folder.file("capturebox.toml");
     let address = box_.address();
-    std::fs::write(&config, format!("[http]\nlisten = \"{address}\"\n{STREAM}")).expect("a configuration");
+    std::fs::write(&config, format!("[http]\nlisten = \"{address}\"\nlisten_tls = \"off\"\n{STREAM}"))
+        .expect("a configuration");
     let output = Command::new(PROGRAM).args(["run", "--config", &config]).output().expect("it starts");
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success());
@@ -83,7 +84,8 @@ fn the_service_manager_is_told_when_it_is_ready() {
     let socket = UnixDatagram::bind(&socket_path).expect("a socket");
     socket.set_read_timeout(Some(PATIENCE)).expect("a timeout");
     let config = folder.file("capturebox.toml");
-    std::fs::write(&config, format!("[http]\nlisten = \"127.0.0.1:0\"\n{STREAM}")).expect("a configuration");
+    std::fs::write(&config, format!("[http]\nlisten = \"127.0.0.1:0\"\nlisten_tls = \"off\"\n{STREAM}"))
+        .expect("a configuration");
     let mut child = Command::new(PROGRAM)
         .args(["run", "--config", &config])
         .env("NOTIFY_SOCKET", &socket_path)
