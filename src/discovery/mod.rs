@@ -1,6 +1,6 @@
 //! The box on the LAN by name: mDNS and DNS-SD (RFC 6762, 6763), so that nobody types addresses.
 //!
-//! Here: what a box says of itself ([`announce`]), who else is there ([`find`]), and what both sides
+//! Here: what a box says of itself ([`announce()`]), who else is there ([`find()`]), and what both sides
 //! write and read (`listing`, `name`). Not here: the protocol itself, which is the crate `mdns-sd`'s,
 //! probing, name conflicts and changes of address included; and no other lookups.
 
