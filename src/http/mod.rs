@@ -20,6 +20,7 @@ mod headers;
 mod https;
 mod listener;
 mod media;
+mod metrics;
 mod problem;
 mod range;
 mod route;

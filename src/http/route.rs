@@ -8,6 +8,8 @@ pub enum Route<'a> {
     Home,
     /// `/assets/{name}`
     Asset(&'a str),
+    /// `/metrics`
+    Metrics,
     /// Below `/api/v1/`; which endpoint that is, and with which methods, says the table of the API.
     Api(&'a str),
     /// `/{stream}`: its page is one slash further.
@@ -33,6 +35,7 @@ impl<'a> Route<'a> {
         };
         match (first, rest) {
             ("", None) => Self::Home,
+            ("metrics", None) => Self::Metrics,
             ("assets", Some(name)) if is_segment(name) => Self::Asset(name),
             ("api", Some(rest)) => match rest.strip_prefix("v1/") {
                 Some(path) if path.split('/').all(is_segment) => Self::Api(path),
@@ -54,9 +57,11 @@ mod tests {
 
     #[test]
     fn route_table() {
-        use Route::{Api, Asset, Home, Media, StreamPage, StreamWithoutSlash, Unknown};
+        use Route::{Api, Asset, Home, Media, Metrics, StreamPage, StreamWithoutSlash, Unknown};
         let table = [
             ("/", Home),
+            ("/metrics", Metrics),
+            ("/metrics/", Unknown),
             ("/camera", StreamWithoutSlash("camera")),
             ("/camera/", StreamPage("camera")),
             ("/camera/index.m3u8", Media { stream: "camera", path: "index.m3u8" }),

@@ -7,12 +7,13 @@ use super::body::Body;
 use super::counts::ConnectionCounts;
 use super::headers::shared;
 use super::media::Asked;
+use super::metrics::{self, StreamSample};
 use super::problem::{not_found, problem, refusal};
 use super::route::Route;
 use super::watch::Limits;
 use crate::control::{Control, Served};
 use crate::snapshot::Snapshots;
-use crate::stream::Streams;
+use crate::stream::{Stream, Streams};
 use crate::system::{Status, System};
 use crate::time::Epoch;
 use bytes::Bytes;
@@ -87,6 +88,7 @@ impl Site {
         let asked = match self.find(caller, limits, &head, &body.size_hint()) {
             Found::Api(path) => return self.call(caller, limits, &head, path, body).await,
             Found::Answer(response) => return *response,
+            Found::Metrics => return self.metrics().await,
             Found::Media(asked) => asked,
         };
         drop((head, body));
@@ -105,13 +107,15 @@ impl Site {
         {
             return Found::Api(path);
         }
+        let needs = if route == Route::Metrics { Needs::Observe } else { Needs::View };
         if unbounded(body, limits) {
             return closing(refusal(path, StatusCode::PAYLOAD_TOO_LARGE, TOO_LARGE)).into();
         }
-        if let Err(status) = access::decide(caller, &head.method, &route, Needs::View, &head.headers) {
+        if let Err(status) = access::decide(caller, &head.method, &route, needs, &head.headers) {
             return refusal(path, status, "That is not for you.\n").into();
         }
         match head.method {
+            Method::GET | Method::HEAD if route == Route::Metrics => Found::Metrics,
             Method::GET | Method::HEAD => self.get(route, head),
             Method::OPTIONS => options().into(),
             _ => {
@@ -121,6 +125,14 @@ impl Site {
                 response.into()
             }
         }
+    }
+
+    async fn metrics(&self) -> Response<Body> {
+        let system = self.system_status().await;
+        let streams = self.streams().list();
+        let sample = |stream: &Arc<Stream>| StreamSample::new(stream.status(), self.served(stream.name()).as_ref());
+        let samples: Vec<_> = streams.iter().map(sample).collect();
+        metrics::metrics(&samples, system)
     }
 
     /// Calls an endpoint of the API; `path` is below `/api/v1/`.
@@ -179,7 +191,7 @@ impl Site {
             Route::StreamWithoutSlash(_) | Route::StreamPage(_) => {
                 problem(StatusCode::NOT_FOUND, "There is no stream of that name.\n")
             }
-            Route::Unknown | Route::Api(_) => {
+            Route::Unknown | Route::Api(_) | Route::Metrics => {
                 refusal(head.uri.path(), StatusCode::NOT_FOUND, "There is nothing here.\n")
             }
         };
@@ -191,6 +203,7 @@ impl Site {
 enum Found<'a> {
     Answer(Box<Response<Body>>),
     Media(Asked),
+    Metrics,
     /// An address of the API, below `/api/v1/`.
     Api(&'a str),
 }

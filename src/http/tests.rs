@@ -72,6 +72,9 @@ async fn every_kind_of_request_has_its_status() {
     let table = [
         (get("/", ""), "200"),
         (get("/api/v1/time", ""), "200"),
+        (get("/metrics", ""), "200"),
+        (get("/metrics", "").replace("GET", "POST"), "405"),
+        (get("/api/v1/system", ""), "200"),
         (get("/api/v1/streams", ""), "200"),
         (get("/api/v1/openapi.json", ""), "200"),
         (get("/api/v1/streams/nobody", ""), "404"),

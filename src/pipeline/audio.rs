@@ -149,6 +149,7 @@ impl Line for AudioLine {
     fn handle(&mut self, mail: Mail, now: MonoTime) {
         match mail {
             Mail::Pcm(block) => {
+                self.report.heard(&block, now);
                 self.publisher.set_state(Kind::Audio, SourceState::Live);
                 let run = self.clock.push(&block);
                 let encoded = self.encoders.encode(run, &self.publisher);

@@ -17,17 +17,22 @@
 mod audio;
 mod feed;
 mod inbox;
+mod levels;
+mod measure;
 mod report;
 mod sources;
 #[cfg(test)]
 mod tests;
+mod timed;
 mod video;
 
+pub use levels::Level;
+pub use measure::{Histogram, STEPS_S};
 pub use report::{Counts, Report};
 
 use crate::capture::Kinds;
 use crate::config::StreamConfig;
-use crate::encode::{self, EncodeError};
+use crate::encode::{self, EncodeError, VideoEncoder};
 use crate::stream::{AlreadyPublished, Stream};
 use crate::supervisor::{Pulse, Stop, Supervisor, SupervisorError};
 use crate::time::MonoTime;
@@ -38,6 +43,7 @@ use sources::Sources;
 use std::sync::Arc;
 use std::time::Duration;
 use thiserror::Error;
+use timed::Timed;
 use video::VideoLine;
 
 /// A thread that has nothing to do beats this often.
@@ -66,7 +72,10 @@ pub fn start(
 
     let video = sources.video.map(|hints| {
         let choice = config.encode.encoder;
-        let open = Box::new(move |settings: &_| encode::open_video(choice, settings));
+        let watched = Arc::clone(&report);
+        let open = Box::new(move |settings: &_| -> Result<Box<dyn VideoEncoder>, EncodeError> {
+            Ok(Box::new(Timed::new(encode::open_video(choice, settings)?, Arc::clone(&watched))))
+        });
         let settings = video::LineSettings { encode: config.encode.clone(), size: hints.size, frame_rate: hints.rate };
         VideoLine::new(name, settings, Arc::clone(&publisher), open, Arc::clone(&report))
     });

@@ -1,5 +1,11 @@
 //! What a pipeline counts, for the status page: written by its threads, read by anyone.
 
+#![allow(clippy::disallowed_methods, reason = "shell: says how it is now")]
+
+use super::levels::{Level, Meter};
+use super::measure::{Durations, Rate};
+use crate::media::PcmBlock;
+use crate::time::MonoTime;
 use serde::Serialize;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -43,10 +49,16 @@ pub struct Report {
     /// How many times sound was brought back into step at once.
     pub audio_resyncs: Counter,
     audio_correction_ppm: AtomicI64,
+    /// Pictures that came from the source and weren't thrown away on the way to the encoder.
+    pub captured_frames: Counter,
+    capture_rate: Mutex<Rate>,
+    /// From handing a picture over until it comes out encoded.
+    pub encode_time: Durations,
+    levels: Mutex<Meter>,
 }
 
 /// A [`Report`] at one moment.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Counts {
     pub encoder: Option<String>,
     pub bad_pictures: u64,
@@ -59,6 +71,11 @@ pub struct Counts {
     pub audio_resyncs: u64,
     /// By how much the sound card's clock is off this box's, parts a million.
     pub audio_correction_ppm: i64,
+    pub captured_frames: u64,
+    /// Pictures a second that the source delivers, over the last second or so.
+    pub capture_fps: f64,
+    /// How loud each channel is; `null` where the sound isn't measured.
+    pub audio_levels: Option<Vec<Level>>,
 }
 
 impl Report {
@@ -70,7 +87,19 @@ impl Report {
         self.audio_correction_ppm.store(ppm, Ordering::Relaxed);
     }
 
+    /// A picture has come.
+    pub fn captured(&self, now: MonoTime) {
+        self.captured_frames.add(1);
+        self.capture_rate.lock().unwrap_or_else(PoisonError::into_inner).note(now);
+    }
+
+    /// Sound has come.
+    pub fn heard(&self, block: &PcmBlock, now: MonoTime) {
+        self.levels.lock().unwrap_or_else(PoisonError::into_inner).push(&block.samples, block.channels, now);
+    }
+
     pub fn counts(&self) -> Counts {
+        let now = MonoTime::now();
         Counts {
             encoder: self.encoder.lock().unwrap_or_else(PoisonError::into_inner).clone(),
             bad_pictures: self.bad_pictures.get(),
@@ -82,6 +111,9 @@ impl Report {
             silence_units: self.silence_units.get(),
             audio_resyncs: self.audio_resyncs.get(),
             audio_correction_ppm: self.audio_correction_ppm.load(Ordering::Relaxed),
+            captured_frames: self.captured_frames.get(),
+            capture_fps: self.capture_rate.lock().unwrap_or_else(PoisonError::into_inner).at(now),
+            audio_levels: self.levels.lock().unwrap_or_else(PoisonError::into_inner).read(now),
         }
     }
 }

@@ -115,6 +115,9 @@ impl Line for VideoLine {
     }
 
     fn handle(&mut self, mail: Mail, now: MonoTime) {
+        if matches!(mail, Mail::Frame(_) | Mail::Unit { .. }) {
+            self.report.captured(now);
+        }
         match mail {
             Mail::Frame(frame) => self.frame(frame, now),
             Mail::Unit { track, unit } => self.relay(track, unit, now),

@@ -30,6 +30,9 @@ impl Default for Limits {
     }
 }
 
+/// Over how long a bitrate is measured: two groups of pictures, as they are by default.
+const BITRATE_OVER_NANOS: i64 = 2_000_000_000;
+
 /// Where a reader starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Start {
@@ -126,6 +129,28 @@ impl Ring {
     pub(super) fn newest_key_frame(&self) -> Option<(&Arc<Track>, &AccessUnit)> {
         let key = self.counts.get(&TrackId::Video(0))?.last_key?;
         self.get(key).map(|entry| (&entry.track, &entry.unit))
+    }
+
+    /// What a track's units add up to over the last seconds, bits a second.
+    pub(super) fn bitrate_bps(&self, id: TrackId) -> u64 {
+        let mut units = self.entries.iter().rev().filter(|entry| entry.track.id == id);
+        let Some(newest) = units.next() else { return 0 };
+        let recent = units.take_while(|entry| newest.at.nanos_since(entry.at) <= BITRATE_OVER_NANOS);
+        let (bytes, from) = recent.fold((0_u64, newest.at), |(sum, _), one| (sum + one.unit.data.len() as u64, one.at));
+        match newest.at.nanos_since(from) {
+            nanos @ 1.. => (u128::from(bytes) * 8_000_000_000 / u128::from(nanos.unsigned_abs())) as u64,
+            _ => 0,
+        }
+    }
+
+    /// By how much the newest sound ends after the newest picture; negative when it ends before. µs.
+    pub(super) fn av_offset_us(&self) -> Option<i64> {
+        let end = |id| {
+            let newest = self.entries.iter().rev().find(|entry| entry.track.id == id)?;
+            let end = newest.unit.pts.saturating_add(i64::from(newest.unit.duration));
+            Some(MonoTime::from_ticks(end, newest.track.timescale))
+        };
+        Some(end(TrackId::Aac)?.nanos_since(end(TrackId::Video(0))?) / 1_000)
     }
 
     /// Bytes of access units held.

@@ -81,6 +81,11 @@ impl Inner {
             alarm.bell.notify_one();
         }
     }
+
+    fn track_status(&self, track: &Track) -> TrackStatus {
+        let measured_bps = if self.published { self.ring.bitrate_bps(track.id) } else { 0 };
+        TrackStatus { measured_bps, ..TrackStatus::from(track) }
+    }
 }
 
 impl Stream {
@@ -184,7 +189,8 @@ impl Stream {
             name: self.name.clone(),
             published: inner.published,
             sources: inner.states.iter().map(source).collect(),
-            tracks: inner.tracks.values().map(|track| TrackStatus::from(&**track)).collect(),
+            tracks: inner.tracks.values().map(|track| inner.track_status(track)).collect(),
+            av_offset_us: inner.ring.av_offset_us().filter(|_| inner.published),
             readers: inner.readers.len(),
             units: inner.units,
             bytes: inner.bytes,

@@ -44,6 +44,8 @@ pub struct StreamStatus {
     /// Empty until a source said how it is.
     pub sources: Vec<SourceStatus>,
     pub tracks: Vec<TrackStatus>,
+    /// By how much the newest sound ends after the newest picture, µs; `None` without both.
+    pub av_offset_us: Option<i64>,
     /// Readers at the moment: outputs, not viewers.
     pub readers: usize,
     /// Access units published since the start.
@@ -69,8 +71,10 @@ pub struct TrackStatus {
     /// `video0`, `aac`, `opus`.
     pub id: String,
     pub codec: &'static str,
-    /// 0 when not known.
+    /// What the encoder aims at; 0 when not known.
     pub bitrate_bps: u32,
+    /// What it was over the last seconds.
+    pub measured_bps: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub width: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -96,6 +100,7 @@ impl From<&Track> for TrackStatus {
             },
             codec: "",
             bitrate_bps: track.bitrate_bps,
+            measured_bps: 0,
             width: None,
             height: None,
             frame_rate: None,

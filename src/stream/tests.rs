@@ -331,9 +331,10 @@ fn the_status_as_json() {
             { "kind": "audio", "state": "live" },
         ],
         "tracks": [
-            { "id": "video0", "codec": "h264", "bitrate_bps": 0, "width": 16, "height": 16 },
-            { "id": "aac", "codec": "aac", "bitrate_bps": 0, "rate_hz": 48_000, "channels": 2 },
+            { "id": "video0", "codec": "h264", "bitrate_bps": 0, "measured_bps": 0, "width": 16, "height": 16 },
+            { "id": "aac", "codec": "aac", "bitrate_bps": 0, "measured_bps": 0, "rate_hz": 48_000, "channels": 2 },
         ],
+        "av_offset_us": 0,
         "readers": 0, "units": 2, "bytes": 108, "history_bytes": 108, "dropped": 0,
     });
     assert_eq!(status, expected);
@@ -382,4 +383,23 @@ async fn a_reader_at_rest_sleeps_through_quiet_units_and_finds_them_later() {
     drop(publisher);
     reader.rest(quiet()).await;
     assert_eq!(reader.try_next(), Some(Read::End));
+}
+
+#[test]
+fn the_bitrate_and_the_distance_of_sound_and_picture_are_measured() {
+    let stream = Stream::new("camera", Limits::default());
+    let publisher = stream.publish().expect("the place is free");
+    let (video, sound) = (track(VIDEO), track(TrackId::Aac));
+    for number in 0..90 {
+        publisher.push(&video, unit(number, number % 30 == 0, 1_000));
+    }
+    (0..93).for_each(|number| publisher.push(&sound, unit(number, true, 8)));
+    let status = stream.status();
+    let frame_us = FRAME * 1_000_000 / i64::from(Timescale::VIDEO.hz());
+    assert!(status.av_offset_us.is_some_and(|offset| (offset - 3 * frame_us).abs() < 10), "{status:?}");
+    let expected = 8_000_000_000 / frame_us.unsigned_abs();
+    assert!(status.tracks[0].measured_bps.abs_diff(expected) < expected / 1_000, "{status:?}");
+    drop(publisher);
+    let status = stream.status();
+    assert_eq!((status.av_offset_us, status.tracks[0].measured_bps), (None, 0), "nothing comes any more");
 }
