@@ -23,6 +23,8 @@ impl Default for HttpConfig {
     }
 }
 
+const TLS_PORT: u16 = 8443;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ListenTls {
     Off,
@@ -33,7 +35,7 @@ pub enum ListenTls {
 
 impl Default for ListenTls {
     fn default() -> Self {
-        Self::Try(all_interfaces(8443))
+        Self::Try(all_interfaces(TLS_PORT))
     }
 }
 
@@ -45,18 +47,20 @@ pub(super) fn http(section: &Section<'_>) -> HttpConfig {
     const LISTEN: &str = "\"0.0.0.0:8080\" (all interfaces) or \"127.0.0.1:8080\" (this machine only)";
     const LISTEN_TLS: &str = "\"0.0.0.0:8443\" (all interfaces), or \"off\"";
     let default = HttpConfig::default();
+    let listen = section
+        .field("listen")
+        .and_then(|field| address(&field, field.string(LISTEN)?, LISTEN))
+        .unwrap_or(default.listen);
     let config = HttpConfig {
-        listen: section
-            .field("listen")
-            .and_then(|field| address(&field, field.string(LISTEN)?, LISTEN))
-            .unwrap_or(default.listen),
+        listen,
         listen_tls: section
             .field("listen_tls")
             .and_then(|field| match field.string(LISTEN_TLS)? {
                 "off" => Some(ListenTls::Off),
                 text => address(&field, text, LISTEN_TLS).map(ListenTls::At),
             })
-            .unwrap_or(default.listen_tls),
+            // Where HTTP is for this machine only, so is HTTPS.
+            .unwrap_or(ListenTls::Try(SocketAddr::new(listen.ip(), TLS_PORT))),
         certificate: certificate(section),
         hosts: section.field("hosts").and_then(|field| hosts(&field)).unwrap_or_default(),
     };

@@ -47,7 +47,7 @@ fn a_box_is_found_by_the_name_of_its_machine() {
         "addresses": ["10.55.0.1"],
         "version": env!("CARGO_PKG_VERSION"),
         "http": "http://attic.local:8080/",
-        "https": null,
+        "https": "https://attic.local:8443/",
         "url": "http://10.55.0.1:8080/",
     }]);
     assert_eq!(serde_json::Value::Array(boxes), expected);
