@@ -9,14 +9,15 @@
 
 #![allow(clippy::disallowed_methods, reason = "shell: owns the run")]
 
+use crate::access::{Access, AccessError};
 use crate::config::Config;
 use crate::control::{Control, ControlError};
 use crate::discovery::{self, Announcement, Scheme, Service};
 use crate::http::{self, BindError, HttpsError, Server, Site};
-use crate::state::StateDir;
+use crate::state::{StateDir, StateError};
 use crate::supervisor::{Supervisor, SupervisorError, notify, signals};
 use crate::time::Epoch;
-use std::io;
+use std::io::{self, IsTerminal};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::path::Path;
 use std::sync::Arc;
@@ -47,6 +48,10 @@ pub enum AppError {
     #[error(transparent)]
     Https(#[from] HttpsError),
     #[error(transparent)]
+    State(#[from] StateError),
+    #[error(transparent)]
+    Access(#[from] AccessError),
+    #[error(transparent)]
     Control(#[from] ControlError),
     #[error(transparent)]
     Thread(#[from] SupervisorError),
@@ -65,14 +70,10 @@ pub fn run(config: Config, file: Option<&Path>) -> Result<(), AppError> {
     let epoch = Epoch::now();
 
     let server = runtime.block_on(async { Server::bind(config.http.listen, http::Limits::default()) })?;
-    let state = match StateDir::open(config.state_dir.as_deref()) {
-        Ok(state) => Some(state),
-        Err(error) => {
-            log::warn!("without a folder to keep keys in: {error}");
-            None
-        }
-    };
-    let https = runtime.block_on(async { http::open_https(&config.http, state.as_ref(), &server) })?;
+    let state = Arc::new(StateDir::open(config.state_dir.as_deref())?);
+    let access = Access::open(Some(Arc::clone(&state)), config.policies(), config.access.admin_password_hash.clone())?;
+    let access = Arc::new(access);
+    let https = runtime.block_on(async { http::open_https(&config.http, Some(&state), &server) })?;
     let address = server.address();
     let mut services = vec![Service { scheme: Scheme::Http, listens: address }];
     let mut servers = vec![server];
@@ -82,6 +83,7 @@ pub fn run(config: Config, file: Option<&Path>) -> Result<(), AppError> {
         runtime.spawn(certificate.keep());
     }
     let control = Control::new(supervisor.clone(), runtime.handle().clone(), epoch);
+    control.set_access(Arc::clone(&access));
     if let Some(file) = file {
         control.set_file(file.to_owned());
     }
@@ -98,11 +100,12 @@ pub fn run(config: Config, file: Option<&Path>) -> Result<(), AppError> {
         }
     });
     announce(address, &config);
+    tell_claim_code(&access, &state);
     let _announced = runtime.block_on(async { announce_on_lan(&services, &config) });
 
     let stop = supervisor.stop().clone();
     notify::ready();
-    serve(&runtime, servers, control, async move { stop.requested().await })
+    serve(&runtime, servers, control, access, async move { stop.requested().await })
 }
 
 /// Serves until the stop; then sources first, so that players are told of the end, then the servers.
@@ -110,10 +113,11 @@ fn serve(
     runtime: &Runtime,
     servers: Vec<Server>,
     control: Arc<Control>,
+    access: Arc<Access>,
     stop: impl Future<Output = ()>,
 ) -> Result<(), AppError> {
     let threads = control.supervisor().clone();
-    let site = Arc::new(Site::new(Arc::clone(&control)));
+    let site = Arc::new(Site::new(Arc::clone(&control), access));
     let ended = async move {
         stop.await;
         let joined = tokio::task::spawn_blocking(move || threads.join(STOP_WITHIN)).await;
@@ -142,6 +146,20 @@ fn serve(
             Err(panic) => std::panic::resume_unwind(panic.into_panic()),
         }
     })
+}
+
+/// Tells whoever sits at the terminal how to make the box theirs. A log is read by others: it says only
+/// where the code stands.
+fn tell_claim_code(access: &Access, state: &StateDir) {
+    let Some(code) = access.claim_code() else { return };
+    if io::stdout().is_terminal() {
+        println!("Claim this box there with the code {code}");
+    } else {
+        log::info!(
+            "nobody has claimed this box yet; the code for that stands in {}/claim-code",
+            state.path().display()
+        );
+    }
 }
 
 /// Says where the page is: to the person at the terminal, and in the log.

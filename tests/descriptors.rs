@@ -1,6 +1,7 @@
 //! The server when the process runs out of file descriptors: a process of its own, for it lowers its limit.
 #![allow(clippy::disallowed_methods, reason = "measures that nothing spins")]
 
+use capturebox::access::{Access, Policies};
 use capturebox::control::Control;
 use capturebox::http::{Limits, Server, Site};
 use capturebox::supervisor::Supervisor;
@@ -28,11 +29,9 @@ async fn without_descriptors_the_listener_waits_without_spinning_and_comes_back(
     setrlimit(Resource::Nofile, Rlimit { current: Some(DESCRIPTORS), maximum: Some(DESCRIPTORS) }).expect("lowered");
     let server = Server::bind(SocketAddr::from(([127, 0, 0, 1], 0)), Limits::default()).expect("a free port");
     let address = server.address();
-    let site = Arc::new(Site::new(Control::new(
-        Supervisor::new(),
-        tokio::runtime::Handle::current(),
-        Epoch::new(MonoTime::ZERO, 0),
-    )));
+    let control = Control::new(Supervisor::new(), tokio::runtime::Handle::current(), Epoch::new(MonoTime::ZERO, 0));
+    let access = Access::open(None, Policies::default(), None).expect("nothing to read");
+    let site = Arc::new(Site::new(control, Arc::new(access)));
     let run = tokio::spawn(server.run(site, std::future::pending()));
 
     // Everything that is left, then one connection that only needs a descriptor on the server's side.

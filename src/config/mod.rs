@@ -21,6 +21,7 @@ pub use discovery::DiscoveryConfig;
 pub use http::{HttpConfig, ListenTls};
 pub use problem::{ConfigError, Problem};
 
+use crate::access::{PasswordHash, Policies, Policy, StreamPolicies};
 use crate::encode::{EncoderChoice, Profile};
 use crate::time::FrameRate;
 use problem::Document;
@@ -123,6 +124,19 @@ impl Config {
         document.finish(file, config)
     }
 
+    /// For whom each stream is.
+    pub fn policies(&self) -> Policies {
+        let AccessConfig { view, publish, .. } = self.access;
+        let of = |stream: &StreamConfig| StreamPolicies {
+            view: stream.access.view.unwrap_or(view),
+            publish: stream.access.publish.unwrap_or(publish),
+        };
+        Policies {
+            default: StreamPolicies { view, publish },
+            streams: self.streams.iter().map(|(name, stream)| (name.as_str().to_owned(), of(stream))).collect(),
+        }
+    }
+
     /// What runs when nothing is configured: one stream, `camera`, from this camera and this
     /// microphone; without a camera, from the test picture and, without a microphone, its tone.
     pub fn automatic(camera: Option<PathBuf>, microphone: Option<String>) -> Self {
@@ -143,7 +157,12 @@ impl Config {
                 Inputs::Separate { video: Some(video), audio }
             }
         };
-        let stream = StreamConfig { inputs, encode: EncodeConfig::default(), hls: HlsConfig::default() };
+        let stream = StreamConfig {
+            inputs,
+            encode: EncodeConfig::default(),
+            hls: HlsConfig::default(),
+            access: StreamAccess::default(),
+        };
         self.streams.insert(StreamName("camera".to_owned()), stream);
     }
 }
@@ -160,13 +179,27 @@ fn state_dir(field: &Field<'_>) -> Option<PathBuf> {
 }
 
 fn access(section: &Section<'_>) -> AccessConfig {
-    const WHO: [(&str, Access); 4] =
-        [("public", Access::Public), ("lan", Access::Lan), ("token", Access::Token), ("account", Access::Account)];
     let default = AccessConfig::default();
-    let who = |key, default| section.field(key).and_then(|field: Field<'_>| field.one_of(&WHO)).unwrap_or(default);
-    let access = AccessConfig { view: who("view", default.view), publish: who("publish", default.publish) };
+    let StreamAccess { view, publish } = who(section);
+    let hash = section.field("admin_password_hash").and_then(|field| {
+        let text = field.string("\"$argon2id$v=19$…\"")?;
+        // The message doesn't repeat it.
+        PasswordHash::parse(text).map_err(|error| field.refuse(format!("isn't good: {error}"))).ok()
+    });
     section.finish();
-    access
+    AccessConfig {
+        view: view.unwrap_or(default.view),
+        publish: publish.unwrap_or(default.publish),
+        admin_password_hash: hash,
+    }
+}
+
+/// For whom it is, as far as it is said.
+fn who(section: &Section<'_>) -> StreamAccess {
+    const WHO: [(&str, Policy); 4] =
+        [("public", Policy::Public), ("lan", Policy::Lan), ("token", Policy::Token), ("account", Policy::Account)];
+    let one = |key| section.field(key).and_then(|field: Field<'_>| field.one_of(&WHO));
+    StreamAccess { view: one("view"), publish: one("publish") }
 }
 
 /// One path segment of `[A-Za-z0-9._-]`, not `.`, `..` or a reserved word.
@@ -221,6 +254,7 @@ pub struct StreamConfig {
     pub inputs: Inputs,
     pub encode: EncodeConfig,
     pub hls: HlsConfig,
+    pub access: StreamAccess,
 }
 
 /// Where a stream's picture and sound come from.
@@ -365,23 +399,24 @@ impl Default for HlsConfig {
     }
 }
 
-/// Parsed now; not enforced yet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// For whom streams are that don't say it themselves.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccessConfig {
-    pub view: Access,
-    pub publish: Access,
+    pub view: Policy,
+    pub publish: Policy,
+    /// The password of the account `admin`; `None`: the first visitor sets it, with the claim code.
+    pub admin_password_hash: Option<PasswordHash>,
+}
+
+/// `[streams.NAME.access]`; `None`: as `[access]` says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct StreamAccess {
+    pub view: Option<Policy>,
+    pub publish: Option<Policy>,
 }
 
 impl Default for AccessConfig {
     fn default() -> Self {
-        Self { view: Access::Lan, publish: Access::Token }
+        Self { view: Policy::Lan, publish: Policy::Token, admin_password_hash: None }
     }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Access {
-    Public,
-    Lan,
-    Token,
-    Account,
 }

@@ -4,8 +4,8 @@ use super::problem::{Document, Quoted};
 use super::section::{Field, Section};
 use super::{
     AUDIO_BITRATE_BPS, CameraFormat, EncodeConfig, GOP_MS, HlsConfig, InputSource, Inputs, MAX_HISTORY_S, MAX_STREAMS,
-    PART_MS, SEGMENT_MS, Size, StreamConfig, StreamName, VIDEO_BITRATE_BPS, VideoCommandFormat, VideoSource, WINDOW,
-    sources, value,
+    PART_MS, SEGMENT_MS, Size, StreamAccess, StreamConfig, StreamName, VIDEO_BITRATE_BPS, VideoCommandFormat,
+    VideoSource, WINDOW, sources, value, who,
 };
 use crate::encode::{EncoderChoice, Profile};
 use crate::time::FrameRate;
@@ -54,17 +54,18 @@ fn stream<'a>(field: &Field<'a>, cameras: &mut BTreeMap<PathBuf, &'a str>) -> Op
         Some(field) => field.section(format!("[streams.{}.{key}]", Quoted(name))).map(Some),
         None => Some(None),
     };
-    let (encode_section, hls_section) = (below("encode"), below("hls"));
+    let (encode_section, hls_section, access_section) = (below("encode"), below("hls"), below("access"));
     let encode = encode_section.as_ref().and_then(|section| encode(section.as_ref()));
     let hls = hls_section.as_ref().and_then(|section| hls(section.as_ref()));
+    let access = access_section.map(|section| section.as_ref().map_or_else(StreamAccess::default, access));
     let mut config = None;
-    if let (Some(inputs), Some(encode), Some(hls)) = (inputs, encode, hls) {
+    if let (Some(inputs), Some(encode), Some(hls), Some(access)) = (inputs, encode, hls, access) {
         let (encode_section, hls_section) = (encode_section.flatten(), hls_section.flatten());
         if let Some(section) = &encode_section {
             check_encode(section, &inputs);
         }
         let tables = Tables { stream: &section, encode: encode_section.as_ref(), hls: hls_section.as_ref() };
-        config = Some(together(&tables, inputs, encode, hls));
+        config = Some(StreamConfig { access, ..together(&tables, inputs, encode, hls) });
     }
     if let Some(StreamConfig { inputs: Inputs::Separate { video: Some(VideoSource::V4l2 { device, .. }), .. }, .. }) =
         &config
@@ -80,6 +81,12 @@ fn stream<'a>(field: &Field<'a>, cameras: &mut BTreeMap<PathBuf, &'a str>) -> Op
     }
     section.finish();
     config
+}
+
+fn access(section: &Section<'_>) -> StreamAccess {
+    let access = who(section);
+    section.finish();
+    access
 }
 
 fn inputs(section: &Section<'_>, stream: &str) -> Option<Inputs> {
@@ -201,7 +208,7 @@ fn together(tables: &Tables<'_>, inputs: Inputs, mut encode: EncodeConfig, mut h
         size(&inputs).inspect(|size| check_size(tables, &encode, *size));
         check_bitrate(tables, &encode);
     }
-    StreamConfig { inputs, encode, hls }
+    StreamConfig { inputs, encode, hls, access: StreamAccess::default() }
 }
 
 fn check_durations(tables: &Tables<'_>, encode: &EncodeConfig, hls: &HlsConfig, frame_ms: u32) {

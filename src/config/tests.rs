@@ -74,6 +74,7 @@ publish = "token"
             profile: Profile::Main,
         },
         hls: HlsConfig { part_ms: 200, segment_ms: 2_000, window: 7 },
+        access: StreamAccess::default(),
     };
     let format = VideoCommandFormat::I420 { size: HD, frame_rate: rate(30, 1) };
     let desk = StreamConfig {
@@ -90,7 +91,7 @@ publish = "token"
     let expected = Config {
         http: HttpConfig::default(),
         streams: [(name("camera"), camera), (name("desk"), desk)].into(),
-        access: AccessConfig { view: Access::Lan, publish: Access::Token },
+        access: AccessConfig { view: Policy::Lan, publish: Policy::Token, admin_password_hash: None },
         state_dir: None,
         discovery: DiscoveryConfig::default(),
     };
@@ -105,6 +106,18 @@ fn the_example_file_is_good_and_shows_the_defaults() {
     let asked =
         HttpConfig { listen_tls: ListenTls::At("0.0.0.0:8443".parse().expect("an address")), ..HttpConfig::default() };
     assert_eq!((config.http, config.access), (asked, AccessConfig::default()));
+}
+
+#[test]
+fn a_stream_may_be_for_others_than_the_rest() {
+    let config = parse(
+        "[access]\nview = \"token\"\n[streams.a]\ninput.source = \"test\"\n[streams.a.access]\nview = \"public\"\n\
+         [streams.b]\ninput.source = \"test\"",
+    );
+    let policies = config.expect("good").policies();
+    let of = |view| StreamPolicies { view, publish: Policy::Token };
+    assert_eq!(policies.default, of(Policy::Token));
+    assert_eq!(policies.streams, [("a".to_owned(), of(Policy::Public)), ("b".to_owned(), of(Policy::Token))].into());
 }
 
 #[test]
@@ -502,6 +515,14 @@ fn bad_sections_are_refused() {
         (
             "[http]\nhosts = \"box.lan\"",
             "2: `hosts` is \"box.lan\"; it must be a list of strings, like [\"box.example.org\"]",
+        ),
+        (
+            "[access]\nadmin_password_hash = \"secret\"",
+            "2: `admin_password_hash` isn't good: this is no argon2id hash in PHC format ($argon2id$v=19$m=…,t=…,p=…$salt$hash)",
+        ),
+        (
+            "[streams.a]\ninput.source = \"test\"\n[streams.a.access]\nview = \"lam\"\nadmin_password_hash = \"x\"",
+            "4: `view` can't be \"lam\"; did you mean `lan`?\nbox.toml:5: unknown key `admin_password_hash` in [streams.a.access]; it can have view or publish",
         ),
         ("[access]\nview = \"everybody\"", "2: `view` can't be \"everybody\"; it can be public, lan, token or account"),
         (

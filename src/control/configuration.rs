@@ -73,10 +73,13 @@ impl Control {
         let old = Config::load(file).ok();
         write_keeping_old(file, text).map_err(failed)?;
         log::info!("the configuration has been replaced; the one before is {}", beside(file, "bak").display());
+        // Before any stream starts that isn't for everybody.
+        if let Some(access) = self.access.get() {
+            access.set_policies(new.policies(), new.access.admin_password_hash.clone());
+        }
         let mut replaced = self.follow(&new);
         replaced.after_restart = [
             ("http", old.as_ref().is_none_or(|old| old.http != new.http)),
-            ("access", old.as_ref().is_none_or(|old| old.access != new.access)),
             ("discovery", old.as_ref().is_none_or(|old| old.discovery != new.discovery)),
             ("state_dir", old.as_ref().is_none_or(|old| old.state_dir != new.state_dir)),
         ]
@@ -98,8 +101,15 @@ impl Control {
         }
         for (&name, &config) in &new {
             let old = self.entries().get(name).map(|entry| entry.config.clone());
+            // For whom it is holds already, and is no reason to disturb those who watch.
+            let old = old.map(|old| StreamConfig { access: config.access, ..old });
             let done = match old {
-                Some(old) if old == *config => Ok(&mut replaced.unchanged),
+                Some(old) if old == *config => {
+                    if let Some(entry) = self.entries_mut().get_mut(name) {
+                        entry.config.access = config.access;
+                    }
+                    Ok(&mut replaced.unchanged)
+                }
                 Some(_) => self.restart_now(name, config).map(|()| &mut replaced.restarted),
                 None => self.add_now(name, config.clone()).map(|()| &mut replaced.started),
             };

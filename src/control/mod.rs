@@ -20,6 +20,7 @@ pub use error::ControlError;
 pub use events::{Event, Events, What};
 pub use running::Served;
 
+use crate::access::Access;
 use crate::config::{self, StreamConfig};
 use crate::stream::{Limits, Stream, Streams};
 use crate::supervisor::Supervisor;
@@ -60,6 +61,7 @@ pub struct Control {
     events: Events,
     /// What the streams were read from; unset where the box chose them itself.
     file: OnceLock<PathBuf>,
+    access: OnceLock<Arc<Access>>,
 }
 
 /// A stream that the configuration names.
@@ -83,6 +85,7 @@ impl Control {
             changing: Arc::default(),
             events: Events::default(),
             file: OnceLock::new(),
+            access: OnceLock::new(),
         })
     }
 
@@ -90,6 +93,11 @@ impl Control {
     pub fn set_file(&self, file: PathBuf) {
         // A second file is the caller's mistake, and changes nothing.
         let _ = self.file.set(file);
+    }
+
+    /// Says, once, who is told for whom streams are when the configuration changes.
+    pub fn set_access(&self, access: Arc<Access>) {
+        let _ = self.access.set(access);
     }
 
     /// Every stream there is, running or not.

@@ -1,6 +1,7 @@
 //! Real streams with the test picture, started and stopped.
 
 use super::*;
+use crate::access::{Access, Action, Caller, Credential, Now, Policies};
 use crate::config::Config;
 use crate::package::Request;
 
@@ -112,6 +113,17 @@ async fn a_new_configuration_touches_only_what_has_changed() {
     assert_eq!(replaced.after_restart, ["http"]);
     assert_eq!(session("camera"), camera, "it goes on undisturbed");
     assert_eq!(control.state("stage"), Some(State::Stopped), "what was stopped stays so");
+
+    let access = Arc::new(Access::open(None, Policies::default(), None).expect("in memory"));
+    control.set_access(Arc::clone(&access));
+    let stranger = Caller { address: Some([203, 0, 113, 9].into()), credential: Credential::None };
+    let watches = || access.decide(&stranger, &Action::View("camera"), Now { mono: MonoTime::ZERO, unix_s: 0 }).is_ok();
+    assert!(!watches());
+    let opened = format!("{later}\n[streams.camera.access]\nview = \"public\"\n");
+    let replaced = control.replace(opened).await.expect("it is good");
+    assert_eq!((replaced.unchanged, replaced.after_restart), (names(&["camera", "stage"]), vec!["http"]));
+    assert!(watches(), "at once");
+    assert_eq!(session("camera"), camera, "and undisturbed");
     end(&control).await;
     std::fs::remove_dir_all(&folder).expect("it was ours");
 }

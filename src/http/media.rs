@@ -18,6 +18,10 @@ pub struct Asked {
     live: Arc<LiveHls>,
     request: Request,
     wants: Wants,
+    /// Not everybody may have it, so nobody between may keep it.
+    private: bool,
+    /// Where what the multivariant playlist names stands, for this viewer.
+    below: Option<String>,
 }
 
 /// How the client would like its answer.
@@ -44,17 +48,33 @@ impl Asked {
         headers: &HeaderMap,
     ) -> Result<Self, Box<Response<Body>>> {
         match Request::parse(path, query) {
-            Some(Ok(request)) => Ok(Self { live, request, wants: Wants::of(method, headers) }),
+            Some(Ok(request)) => {
+                Ok(Self { live, request, wants: Wants::of(method, headers), private: false, below: None })
+            }
             Some(Err(bad)) => Err(Box::new(shared(problem(StatusCode::BAD_REQUEST, format!("{bad}\n"))))),
             None => Err(Box::new(shared(not_found()))),
         }
     }
 
+    /// The same, for somebody who isn't everybody; `below` is a segment that goes before the addresses in the
+    /// multivariant playlist.
+    pub fn for_one_viewer(self, private: bool, below: Option<String>) -> Self {
+        Self { private, below, ..self }
+    }
+
     /// Answers, waiting where the protocol says so.
     pub async fn respond(self) -> Response<Body> {
-        let Self { live, request, wants } = self;
+        let Self { live, request, wants, private, below } = self;
+        let below = below.filter(|_| request == Request::Multivariant);
         shared(match live.respond(&request).await {
-            Answer::Ready(resource) => resource_response(resource, &wants),
+            Answer::Ready(resource) => {
+                let resource = match below {
+                    Some(segment) => addressed_below(&resource, &segment),
+                    None => resource,
+                };
+                let response = resource_response(resource, &wants);
+                if private { kept_private(response) } else { response }
+            }
             Answer::TooFarAhead => problem(StatusCode::BAD_REQUEST, "That is too far in the future.\n"),
             Answer::Gone => problem(StatusCode::NOT_FOUND, "That is not here, or not here any more.\n"),
             Answer::Busy => soon(problem(StatusCode::SERVICE_UNAVAILABLE, "Too many are waiting already.\n")),
@@ -63,6 +83,31 @@ impl Asked {
             }
         })
     }
+}
+
+/// A multivariant playlist with `segment/` before the addresses in it, which are relative all of them.
+fn addressed_below(resource: &Resource, segment: &str) -> Resource {
+    let text = resource.body.concat();
+    let mut below = String::new();
+    for line in String::from_utf8_lossy(&text).lines() {
+        if !line.is_empty() && !line.starts_with('#') {
+            below.push_str(segment);
+            below.push('/');
+        }
+        below.push_str(&line.replace("URI=\"", &format!("URI=\"{segment}/")));
+        below.push('\n');
+    }
+    Resource { content_type: resource.content_type, cache: resource.cache, body: vec![below.into()], gzip: None }
+}
+
+/// For the one who asked, and not for a cache on the way.
+fn kept_private(mut response: Response<Body>) -> Response<Body> {
+    let headers = response.headers_mut();
+    let kept = headers.get(CACHE_CONTROL).and_then(|value| value.to_str().ok());
+    if let Some(kept) = kept.and_then(|kept| HeaderValue::try_from(kept.replace("public", "private")).ok()) {
+        headers.insert(CACHE_CONTROL, kept);
+    }
+    response
 }
 
 fn soon(mut response: Response<Body>) -> Response<Body> {
@@ -208,6 +253,18 @@ mod tests {
         assert_eq!(head.status(), StatusCode::OK);
         let (conditional, bytes) = ask(segment(), Method::GET, &[(RANGE, "bytes=3-6"), (IF_RANGE, "\"tag\"")]);
         assert_eq!((conditional.status(), bytes.len()), (StatusCode::OK, 10));
+    }
+
+    #[test]
+    fn what_a_token_opened_is_named_below_its_key_and_kept_by_its_viewer_alone() {
+        let text =
+            "#EXTM3U\n#EXT-X-MEDIA:TYPE=AUDIO,URI=\"1f/audio.m3u8\"\n#EXT-X-STREAM-INF:BANDWIDTH=1\n1f/video.m3u8\n";
+        let one = Resource { body: vec![Bytes::from_static(text.as_bytes())], ..playlist() };
+        let below = addressed_below(&one, "k-1-2");
+        let expected = text.replace("1f/", "k-1-2/1f/");
+        assert_eq!((below.body.concat(), below.gzip), (expected.into_bytes(), None));
+        let response = kept_private(resource_response(segment(), &Wants { gzip: false, range: None }));
+        assert_eq!(response.headers()[CACHE_CONTROL], "private, max-age=31536000, immutable");
     }
 
     #[test]

@@ -2,8 +2,8 @@
 //!
 //! Data flows: [`Server`] accepts (`listener`) and shakes hands where TLS is on, `connection` speaks
 //! HTTP/1.1 or HTTP/2 under the limits that `watch` holds, `route` turns a path into what is asked for, `site` answers it.
-//! Not here: what a playlist says and when a part is ready (`package`), who may see it (a room of its
-//! own later; the one question is asked in `access`).
+//! Not here: what a playlist says and when a part is ready (`package`), who may see it (the room
+//! [`crate::access`]; the one question is asked in `access`).
 //!
 //! Invariants: every limit has a name in [`Limits`]; media is never copied, only its `Bytes` are shared;
 //! a connection is one task, over HTTP/2 one more a request; bytes from outside never panic; a request's

@@ -11,6 +11,7 @@ use super::metrics::{self, StreamSample};
 use super::problem::{not_found, problem, refusal};
 use super::route::Route;
 use super::watch::Limits;
+use crate::access::{Access, Credential, Refusal, Who, is_key};
 use crate::control::{Control, Served};
 use crate::snapshot::Snapshots;
 use crate::stream::{Stream, Streams};
@@ -20,7 +21,7 @@ use bytes::Bytes;
 use hyper::body::SizeHint;
 use hyper::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_MAX_AGE, ALLOW, CONNECTION, HeaderValue,
-    LOCATION,
+    LOCATION, WWW_AUTHENTICATE,
 };
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode};
@@ -33,15 +34,16 @@ const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
 /// What the server serves; shared by all connections.
 pub struct Site {
     control: Arc<Control>,
+    access: Arc<Access>,
     snapshots: Snapshots,
     system: Arc<System>,
     connections: ConnectionCounts,
 }
 
 impl Site {
-    pub fn new(control: Arc<Control>) -> Self {
+    pub fn new(control: Arc<Control>, access: Arc<Access>) -> Self {
         let system = Arc::new(System::new(vec!["/".into()]));
-        Self { control, snapshots: Snapshots::default(), system, connections: ConnectionCounts::default() }
+        Self { control, access, snapshots: Snapshots::default(), system, connections: ConnectionCounts::default() }
     }
 
     /// What became of the connections to it.
@@ -51,6 +53,10 @@ impl Site {
 
     pub fn control(&self) -> &Arc<Control> {
         &self.control
+    }
+
+    pub fn access(&self) -> &Access {
+        &self.access
     }
 
     pub fn streams(&self) -> &Streams {
@@ -107,16 +113,12 @@ impl Site {
         {
             return Found::Api(path);
         }
-        let needs = if route == Route::Metrics { Needs::Observe } else { Needs::View };
         if unbounded(body, limits) {
             return closing(refusal(path, StatusCode::PAYLOAD_TOO_LARGE, TOO_LARGE)).into();
         }
-        if let Err(status) = access::decide(caller, &head.method, &route, needs, &head.headers) {
-            return refusal(path, status, "That is not for you.\n").into();
-        }
         match head.method {
-            Method::GET | Method::HEAD if route == Route::Metrics => Found::Metrics,
-            Method::GET | Method::HEAD => self.get(route, head),
+            Method::GET | Method::HEAD if route == Route::Metrics => self.may_count(caller, head),
+            Method::GET | Method::HEAD => self.get(caller, route, head),
             Method::OPTIONS => options().into(),
             _ => {
                 let text = "This address can only be read.\n";
@@ -151,8 +153,11 @@ impl Site {
             }
             api::Found::Nothing => return shared(Problem::not_found("There is nothing here.").into()),
         };
-        if let Err(status) = access::decide(caller, &head.method, &Route::Api(path), endpoint.needs, &head.headers) {
-            return closing(shared(Problem::new(status, "That is not for you.").into()));
+        let asker = access::asker(caller, head, None);
+        let stream = parameters.first().copied().unwrap_or_default();
+        if let Err(refusal) = access::decide(&self.access, &asker, caller, head, endpoint.needs, stream) {
+            let (status, text) = told(refusal);
+            return closing(shared(challenged(Problem::new(status, text.trim_end()).into(), refusal)));
         }
         let max_bytes = match endpoint.takes {
             Takes::Nothing if unbounded(&body.size_hint(), limits) => {
@@ -169,23 +174,51 @@ impl Site {
                 Err(problem) => return closing(shared(problem.into())),
             },
         };
-        let call = Call { site: self, caller, headers: &head.headers, query: head.uri.query(), parameters, body };
+        let call =
+            Call { site: self, caller, asker, headers: &head.headers, query: head.uri.query(), parameters, body };
         shared((endpoint.run)(call).await)
     }
 
-    fn get(&self, route: Route<'_>, head: &Parts) -> Found<'static> {
+    /// Playlists and media, for who may view the stream. A viewing key may stand before the rest of the path.
+    fn media(&self, caller: &Caller, stream: &str, path: &str, head: &Parts) -> Found<'static> {
+        let (key, path) = match path.split_once('/') {
+            Some((key, rest)) if is_key(key) => (Some(key), rest),
+            _ => (None, path),
+        };
+        let asker = access::asker(caller, head, key);
+        let who = match access::decide(&self.access, &asker, caller, head, Needs::View, stream) {
+            Ok(who) => who,
+            Err(refused) => return shared(turned_away(head, refused)).into(),
+        };
+        let Some(Served { live, .. }) = self.served(stream) else { return shared(not_found()).into() };
+        let asked = match Asked::parse(live, path, head.uri.query(), &head.method, &head.headers) {
+            Ok(asked) => asked,
+            Err(response) => return Found::Answer(response),
+        };
+        // A player doesn't repeat the token for what the playlist names; addresses below a key need none.
+        let below = match (&who, &asker.credential) {
+            (Who::Token(id), Credential::Token(_)) => Some(self.access.viewing_key(stream, id)),
+            _ => None,
+        };
+        Found::Media(asked.for_one_viewer(who != Who::Anybody, below))
+    }
+
+    /// The counters, for who may read them.
+    fn may_count(&self, caller: &Caller, head: &Parts) -> Found<'static> {
+        let asker = access::asker(caller, head, None);
+        match access::decide(&self.access, &asker, caller, head, Needs::Metrics, "") {
+            Ok(_) => Found::Metrics,
+            Err(refused) => turned_away(head, refused).into(),
+        }
+    }
+
+    fn get(&self, caller: &Caller, route: Route<'_>, head: &Parts) -> Found<'static> {
         let headers = &head.headers;
         let exists = |stream| self.streams().get(stream).is_some();
         let response = match route {
             Route::Home => assets::page(headers),
             Route::Asset(name) => assets::asset(name, headers),
-            Route::Media { stream, path } => match self.served(stream) {
-                Some(Served { live, .. }) => {
-                    return Asked::parse(live, path, head.uri.query(), &head.method, headers)
-                        .map_or_else(Found::Answer, Found::Media);
-                }
-                None => shared(not_found()),
-            },
+            Route::Media { stream, path } => return self.media(caller, stream, path, head),
             Route::StreamWithoutSlash(stream) if exists(stream) => redirect(&format!("/{stream}/")),
             Route::StreamPage(stream) if exists(stream) => assets::page(headers),
             Route::StreamWithoutSlash(_) | Route::StreamPage(_) => {
@@ -225,7 +258,10 @@ fn options() -> Response<Body> {
     let headers = response.headers_mut();
     headers.insert(ALLOW, METHODS);
     headers.insert(ACCESS_CONTROL_ALLOW_METHODS, METHODS);
-    headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("range, if-none-match, cache-control"));
+    headers.insert(
+        ACCESS_CONTROL_ALLOW_HEADERS,
+        HeaderValue::from_static("authorization, range, if-none-match, cache-control"),
+    );
     headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("86400"));
     response
 }
@@ -234,6 +270,27 @@ fn redirect(location: &str) -> Response<Body> {
     let Ok(location) = HeaderValue::from_str(location) else { return not_found() };
     let mut response = problem(StatusCode::PERMANENT_REDIRECT, "It is one slash further.\n");
     response.headers_mut().insert(LOCATION, location);
+    response
+}
+
+/// A refusal's status, and its words.
+fn told(refusal: Refusal) -> (StatusCode, &'static str) {
+    match refusal {
+        Refusal::SignIn => (StatusCode::UNAUTHORIZED, "Sign in, or show a token.\n"),
+        Refusal::Forbidden => (StatusCode::FORBIDDEN, "That is not for you.\n"),
+    }
+}
+
+fn turned_away(head: &Parts, refused: Refusal) -> Response<Body> {
+    let (status, text) = told(refused);
+    challenged(refusal(head.uri.path(), status, text), refused)
+}
+
+/// Says how to be let in (RFC 9110 §11.6.1).
+fn challenged(mut response: Response<Body>, refusal: Refusal) -> Response<Body> {
+    if refusal == Refusal::SignIn {
+        response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
     response
 }
 

@@ -4,6 +4,7 @@ use super::access::Caller;
 use super::connection::{Ended, serve_connection};
 use super::watch::{Overdue, Protocol};
 use super::{Limits, Server, Site};
+use crate::access::{Access, Policies};
 use crate::control::Control;
 use crate::supervisor::Supervisor;
 use crate::time::{Epoch, MonoTime};
@@ -20,7 +21,8 @@ const SECOND: Duration = Duration::from_secs(1);
 
 fn site() -> Arc<Site> {
     let runtime = tokio::runtime::Handle::current();
-    Arc::new(Site::new(Control::new(Supervisor::new(), runtime, Epoch::new(MonoTime::ZERO, 0))))
+    let access = Access::open(None, Policies::default(), None).expect("nothing to read");
+    Arc::new(Site::new(Control::new(Supervisor::new(), runtime, Epoch::new(MonoTime::ZERO, 0)), Arc::new(access)))
 }
 
 /// A connection in memory, and how it ends. `room` is what the pipe holds, bytes.
@@ -74,7 +76,7 @@ async fn every_kind_of_request_has_its_status() {
         (get("/api/v1/time", ""), "200"),
         (get("/metrics", ""), "200"),
         (get("/metrics", "").replace("GET", "POST"), "405"),
-        (get("/api/v1/system", ""), "200"),
+        (get("/api/v1/system", ""), "401"),
         (get("/api/v1/streams", ""), "200"),
         (get("/api/v1/openapi.json", ""), "200"),
         (get("/api/v1/streams/nobody", ""), "404"),
@@ -282,4 +284,122 @@ async fn an_address_in_use_is_explained() {
     let error = Server::bind(first.address(), Limits::default()).expect_err("taken");
     let text = error.to_string();
     assert!(text.contains(&first.address().to_string()) && text.contains("[http] listen"), "{text}");
+}
+
+#[tokio::test]
+async fn strangers_get_the_page_and_nothing_that_runs() {
+    let site = site();
+    for (address, host, metrics) in
+        [([192, 168, 1, 5], "box", "200"), ([192, 168, 1, 5], "evil.example", "401"), ([203, 0, 113, 9], "box", "401")]
+    {
+        for (path, expected) in [
+            ("/metrics", metrics),
+            ("/camera/index.m3u8", if metrics == "200" { "404" } else { "401" }),
+            ("/api/v1/events", "401"),
+            ("/api/v1/devices", "401"),
+            ("/api/v1/config", "401"),
+            ("/api/v1/streams", "200"),
+            ("/", "200"),
+        ] {
+            let (mut client, server) = duplex(1 << 20);
+            let caller = Caller { address: SocketAddr::from((address, 1)), tls: false };
+            let (site, never) = (Arc::clone(&site), std::future::pending());
+            tokio::spawn(serve_connection(server, Protocol::Http1, caller, site, Limits::default(), never));
+            let request = get(path, "").replace("host: box", &format!("host: {host}"));
+            client.write_all(request.as_bytes()).await.expect("open");
+            let mut answer = String::new();
+            client.read_to_string(&mut answer).await.expect("a pipe that closes");
+            assert_eq!(status(&answer), expected, "{address:?} {host} {path}");
+            assert_eq!(header(&answer, "www-authenticate").is_some(), expected == "401", "{path}");
+        }
+    }
+}
+
+/// `METHOD path` with a JSON body, from the box itself.
+fn send(method: &str, path: &str, headers: &str, body: &str) -> String {
+    let length = body.len();
+    format!(
+        "{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
+         content-type: application/json\r\ncontent-length: {length}\r\n{headers}\r\n{body}"
+    )
+}
+
+#[tokio::test]
+async fn a_box_is_claimed_and_its_accounts_and_tokens_are_managed() {
+    let site = site();
+    let ask = async |request: String| {
+        let (mut client, server) = duplex(1 << 20);
+        let caller = Caller { address: SocketAddr::from(([192, 168, 1, 5], 1)), tls: false };
+        let never = std::future::pending();
+        let end = tokio::spawn(serve_connection(
+            server,
+            Protocol::Http1,
+            caller,
+            Arc::clone(&site),
+            Limits::default(),
+            never,
+        ));
+        client.write_all(request.as_bytes()).await.expect("open");
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).await.expect("a pipe that closes");
+        end.await.expect("no panic");
+        answer
+    };
+    let code = site.access().claim_code().expect("unclaimed");
+    let session = ask(send("GET", "/api/v1/session", "", "")).await;
+    assert!(session.contains(r#"{"account":null,"role":null,"claimed":false}"#), "{session}");
+    assert_eq!(status(&ask(send("GET", "/api/v1/tokens", "", "")).await), "401");
+    let claim =
+        |code: &str| send("POST", "/api/v1/claim", "", &format!(r#"{{"code":"{code}","password":"long enough"}}"#));
+    assert_eq!(status(&ask(claim("AAAA-AAAA")).await), "401");
+    let foreign = claim(&code).replace("content-type", "origin: http://evil.example\r\ncontent-type");
+    assert_eq!(status(&ask(foreign).await), "403");
+    let claimed = ask(claim(&code)).await;
+    assert_eq!(status(&claimed), "204");
+    let cookie = header(&claimed, "set-cookie").expect("a session");
+    assert!(cookie.contains("; HttpOnly; SameSite=Lax"), "{cookie}");
+    assert_eq!(status(&ask(claim(&code)).await), "409");
+    let signed_in = format!("cookie: {}\r\n", cookie.split(';').next().expect("a pair"));
+
+    let made = ask(send("POST", "/api/v1/tokens", &signed_in, r#"{"name":"tv","view":true}"#)).await;
+    assert_eq!(status(&made), "201");
+    let text = |answer: &str, key: &str| {
+        let (_, body) = answer.split_once("\r\n\r\n").expect("a head");
+        let value: serde_json::Value = serde_json::from_str(body).expect("JSON");
+        value[key].as_str().expect("a text").to_owned()
+    };
+    let (id, token) = (text(&made, "id"), text(&made, "token"));
+    let listed = ask(send("GET", "/api/v1/tokens", &signed_in, "")).await;
+    assert!(listed.contains(&id) && !listed.contains(&token), "{listed}");
+    let revoke = || send("DELETE", &format!("/api/v1/tokens/{id}"), &signed_in, "");
+    assert_eq!(status(&ask(revoke()).await), "204");
+    assert_eq!(status(&ask(revoke()).await), "404");
+    let useless = send("POST", "/api/v1/tokens", &signed_in, r#"{"name":"tv"}"#);
+    assert_eq!(status(&ask(useless).await), "422");
+
+    let viewer = r#"{"name":"eye","role":"viewer","password":"long enough"}"#;
+    assert_eq!(status(&ask(send("POST", "/api/v1/accounts", &signed_in, viewer)).await), "204");
+    assert_eq!(status(&ask(send("POST", "/api/v1/accounts", &signed_in, viewer)).await), "409");
+    assert!(ask(send("GET", "/api/v1/accounts", &signed_in, "")).await.contains(r#"{"name":"eye","role":"viewer"}"#));
+    let sign_in =
+        |password: &str| send("POST", "/api/v1/session", "", &format!(r#"{{"name":"eye","password":"{password}"}}"#));
+    assert_eq!(status(&ask(sign_in("something else")).await), "401");
+    let eye = ask(sign_in("long enough")).await;
+    let eye =
+        format!("cookie: {}\r\n", header(&eye, "set-cookie").and_then(|text| text.split(';').next()).expect("it"));
+    assert!(ask(send("GET", "/api/v1/session", &eye, "")).await.contains(r#""account":"eye","role":"viewer""#));
+    assert_eq!(status(&ask(send("GET", "/api/v1/tokens", &eye, "")).await), "403");
+    assert_eq!(status(&ask(send("GET", "/api/v1/devices", &eye, "")).await), "200");
+    assert_eq!(status(&ask(send("PATCH", "/api/v1/accounts/eye", &signed_in, r#"{"role":"operator"}"#)).await), "204");
+    assert_eq!(status(&ask(send("PATCH", "/api/v1/accounts/admin", &signed_in, r#"{"role":"viewer"}"#)).await), "409");
+    assert_eq!(status(&ask(send("DELETE", "/api/v1/accounts/eye", &signed_in, "")).await), "204");
+    assert!(ask(send("GET", "/api/v1/session", &eye, "")).await.contains(r#""account":null"#));
+    let out = ask(send("DELETE", "/api/v1/session", &signed_in, "")).await;
+    assert_eq!((status(&out), header(&out, "set-cookie").is_some_and(|set| set.contains("Max-Age=0"))), ("204", true));
+    assert_eq!(status(&ask(send("GET", "/api/v1/accounts", &signed_in, "")).await), "401");
+    for _ in 0..5 {
+        let _ = ask(sign_in("something else")).await;
+    }
+    let held = ask(sign_in("long enough")).await;
+    assert_eq!((status(&held), header(&held, "retry-after").is_some()), ("429", true), "{held}");
 }

@@ -64,7 +64,8 @@ class Box(Process):
     def __init__(self, program, streams, open_files=None):
         self.folder = tempfile.TemporaryDirectory(prefix="capturebox-bench-")
         folder = pathlib.Path(self.folder.name)
-        (folder / "capturebox.toml").write_text(f'[http]\nlisten = "127.0.0.1:0"\nlisten_tls = "off"\n{streams}')
+        settings = f'state_dir = "{folder}/state"\n[http]\nlisten = "127.0.0.1:0"\nlisten_tls = "off"\n'
+        (folder / "capturebox.toml").write_text(settings + streams)
         self.log = folder / "log"
 
         def limits():

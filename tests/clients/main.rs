@@ -13,6 +13,7 @@ mod https;
 mod network;
 mod playlist;
 
+mod access;
 mod browser;
 mod check;
 mod commands;

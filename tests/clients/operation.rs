@@ -71,7 +71,11 @@ fn a_port_that_is_taken_is_a_clear_message() {
     let address = box_.address();
     std::fs::write(&config, format!("[http]\nlisten = \"{address}\"\nlisten_tls = \"off\"\n{STREAM}"))
         .expect("a configuration");
-    let output = Command::new(PROGRAM).args(["run", "--config", &config]).output().expect("it starts");
+    let output = Command::new(PROGRAM)
+        .args(["run", "--config", &config])
+        .env("STATE_DIRECTORY", folder.file("state"))
+        .output()
+        .expect("it starts");
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success());
     assert!(said.contains(&address.to_string()), "it says which address: {said}");
@@ -88,6 +92,7 @@ fn the_service_manager_is_told_when_it_is_ready() {
         .expect("a configuration");
     let mut child = Command::new(PROGRAM)
         .args(["run", "--config", &config])
+        .env("STATE_DIRECTORY", folder.file("state"))
         .env("NOTIFY_SOCKET", &socket_path)
         .env("WATCHDOG_USEC", "2000000")
         .spawn()

@@ -332,7 +332,7 @@ fn cache_seconds(answer: &Response) -> u64 {
 
 #[test]
 fn headers_are_those_that_players_and_caches_need() {
-    let box_ = Appliance::start(STREAM);
+    let box_ = Appliance::start(&format!("{STREAM}[streams.camera.access]\nview = \"public\"\n"));
     let path = renditions(&box_).video;
     let playlist = media(&box_, &path);
     let segment = playlist.segments.last().expect("a segment");
@@ -361,6 +361,17 @@ fn headers_are_those_that_players_and_caches_need() {
     assert_eq!(missing.header("access-control-allow-origin"), Some("*"), "a page must see why it failed");
     let post = http::request(box_.address(), "POST", &path, &[("Content-Length", "0")]).expect("an answer");
     assert_eq!(post.status, 405);
+}
+
+#[test]
+fn a_page_of_the_net_gets_no_stream_that_is_for_the_lan() {
+    let box_ = Appliance::start(STREAM);
+    box_.wait_for("/camera/index.m3u8");
+    for (origin, status) in [("http://elsewhere.example", 401), ("null", 401), ("http://nas.local", 200)] {
+        let answer = box_.get_with("/camera/index.m3u8", &[("Origin", origin)]);
+        assert_eq!(answer.status, status, "{origin}");
+        assert_eq!(answer.header("access-control-allow-origin"), Some("*"), "{origin}: a page must see why");
+    }
 }
 
 #[test]

@@ -7,6 +7,7 @@
 //! Not here: who may call (`http/access.rs`, asked before anything is read), what a call does (the rooms
 //! to the left).
 
+mod accounts;
 mod body;
 mod config;
 mod devices;
@@ -14,19 +15,22 @@ mod events;
 mod health;
 mod openapi;
 mod problem;
+mod session;
 mod snapshot;
 mod streams;
 mod system;
 mod table;
 mod time;
+mod tokens;
 
 pub use body::read;
 pub use problem::Problem;
 pub use table::{Found, find};
 
-use super::access::{Caller, Needs};
+use super::access::{self, Caller, Needs};
 use super::body::Body;
 use super::site::Site;
+use crate::access::{Action, Caller as Asker};
 use bytes::Bytes;
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use hyper::{HeaderMap, Method, Response, StatusCode};
@@ -42,6 +46,9 @@ static RESOURCES: &[&Resource] = &[
     &config::RESOURCE,
     &system::RESOURCE,
     &health::RESOURCE,
+    &session::RESOURCE,
+    &tokens::RESOURCE,
+    &accounts::RESOURCE,
     &events::RESOURCE,
     &time::RESOURCE,
     &openapi::RESOURCE,
@@ -82,6 +89,8 @@ pub struct Call<'a> {
     pub site: &'a Site,
     #[allow(dead_code, reason = "for endpoints about the caller's own session")]
     pub caller: &'a Caller,
+    /// The caller as decisions know it: with its credential.
+    pub asker: Asker,
     pub headers: &'a HeaderMap,
     #[allow(dead_code, reason = "for endpoints with options")]
     pub query: Option<&'a str>,
@@ -92,6 +101,11 @@ pub struct Call<'a> {
 }
 
 impl Call<'_> {
+    /// Whether the caller may view a stream: lists leave out what it may not.
+    pub fn may_view(&self, stream: &str) -> bool {
+        self.site.access().decide(&self.asker, &Action::View(stream), access::now()).is_ok()
+    }
+
     /// The body as a `T`; `Err` is the answer to one that isn't.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, Box<Response<Body>>> {
         body::parse(self.headers, &self.body).map_err(|problem| Box::new(problem.into()))

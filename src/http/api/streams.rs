@@ -104,7 +104,13 @@ fn entry(site: &Site, stream: &Stream) -> Entry {
 
 fn list<'a>(call: &Call<'_>) -> Reply<'a> {
     let streams = call.site.streams().list();
-    now(json(&List { streams: streams.iter().map(|stream| entry(call.site, stream)).collect() }))
+    now(json(&List {
+        streams: streams
+            .iter()
+            .filter(|stream| call.may_view(stream.name()))
+            .map(|stream| entry(call.site, stream))
+            .collect(),
+    }))
 }
 
 fn one<'a>(call: &Call<'_>) -> Reply<'a> {
