@@ -119,7 +119,7 @@ impl Site {
         match head.method {
             Method::GET | Method::HEAD if route == Route::Metrics => self.may_count(caller, head),
             Method::GET | Method::HEAD => self.get(caller, route, head),
-            Method::OPTIONS => options().into(),
+            Method::OPTIONS => options(route).into(),
             _ => {
                 let text = "This address can only be read.\n";
                 let mut response = refusal(path, StatusCode::METHOD_NOT_ALLOWED, text);
@@ -252,15 +252,21 @@ fn unbounded(body: &SizeHint, limits: &Limits) -> bool {
     body.upper().is_none_or(|bytes| bytes > limits.body_bytes)
 }
 
-fn options() -> Response<Body> {
+/// What may be asked of an address; also what a browser asks before a page of another site may (CORS preflight).
+fn options(route: Route<'_>) -> Response<Body> {
+    let methods = match route {
+        Route::Api(path) => api::methods(path),
+        _ => Some(METHODS),
+    };
+    let Some(methods) = methods else { return shared(Problem::not_found("There is nothing here.").into()) };
     let mut response = shared(Response::new(Body::default()));
     *response.status_mut() = StatusCode::NO_CONTENT;
     let headers = response.headers_mut();
-    headers.insert(ALLOW, METHODS);
-    headers.insert(ACCESS_CONTROL_ALLOW_METHODS, METHODS);
+    headers.insert(ALLOW, methods.clone());
+    headers.insert(ACCESS_CONTROL_ALLOW_METHODS, methods);
     headers.insert(
         ACCESS_CONTROL_ALLOW_HEADERS,
-        HeaderValue::from_static("authorization, range, if-none-match, cache-control"),
+        HeaderValue::from_static("authorization, content-type, range, if-none-match, cache-control"),
     );
     headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("86400"));
     response

@@ -102,6 +102,7 @@ async fn every_kind_of_request_has_its_status() {
         (get("/", "").replace("GET", "POST"), "405"),
         (get("/", "").replace("GET", "OPTIONS"), "204"),
         (get("/", "").replace("GET /", "OPTIONS *"), "204"),
+        (get("/api/v1/none", "").replace("GET", "OPTIONS"), "404"),
         (get("/", "").replace("HTTP/1.1", "HTTP/9.9"), "400"),
         ("\u{0}\u{1}\u{2}\r\n\r\n".to_owned(), "400"),
         ("GET / HTTP/1.1\r\nhost: b\u{0}x\r\n\r\n".to_owned(), "400"),
@@ -129,6 +130,21 @@ async fn below_api_what_went_wrong_is_a_problem_document() {
         let body = answer.split("\r\n\r\n").nth(1).expect("a body");
         let problem: serde_json::Value = serde_json::from_str(body).expect("JSON");
         assert_eq!(problem["status"].to_string(), status(&answer), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_preflight_is_told_the_methods_of_its_address() {
+    for (path, methods) in [
+        ("/", "GET, HEAD, OPTIONS"),
+        ("/api/v1/streams", "GET, HEAD, OPTIONS"),
+        ("/api/v1/streams/camera/bitrate", "PUT, OPTIONS"),
+        ("/api/v1/config", "GET, HEAD, PUT, OPTIONS"),
+    ] {
+        let answer = exchange(&get(path, "origin: http://nas.local\r\n").replace("GET", "OPTIONS")).await;
+        assert_eq!(header(&answer, "access-control-allow-methods"), Some(methods), "{path}");
+        assert_eq!(header(&answer, "allow"), Some(methods), "{path}");
+        assert!(header(&answer, "access-control-allow-headers").is_some_and(|names| names.contains("authorization")));
     }
 }
 

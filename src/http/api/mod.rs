@@ -25,7 +25,7 @@ mod tokens;
 
 pub use body::read;
 pub use problem::Problem;
-pub use table::{Found, find};
+pub use table::{Found, find, methods};
 
 use super::access::{self, Caller, Needs};
 use super::body::Body;

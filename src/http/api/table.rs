@@ -19,22 +19,28 @@ pub enum Found<'a> {
 /// HEAD asks for what GET would say.
 pub fn find<'a>(method: &Method, path: &'a str) -> Found<'a> {
     let wanted = if method == Method::HEAD { &Method::GET } else { method };
+    let mut here = all().filter(|endpoint| endpoint.method == wanted);
+    here.find_map(|endpoint| Some(Found::Endpoint { endpoint, parameters: matches(endpoint.path, path)? }))
+        .unwrap_or_else(|| match methods(path) {
+            Some(allow) => Found::OtherMethods(allow),
+            None => Found::Nothing,
+        })
+}
+
+/// The methods that a path has, as `Allow` lists them; `None` where there is nothing.
+pub fn methods(path: &str) -> Option<HeaderValue> {
     let mut methods: Vec<&str> = Vec::new();
-    for endpoint in all() {
-        let Some(parameters) = matches(endpoint.path, path) else { continue };
-        if endpoint.method == wanted {
-            return Found::Endpoint { endpoint, parameters };
-        }
+    for endpoint in all().filter(|endpoint| matches(endpoint.path, path).is_some()) {
         methods.push(endpoint.method.as_str());
         if endpoint.method == Method::GET {
             methods.push("HEAD");
         }
     }
     if methods.is_empty() {
-        return Found::Nothing;
+        return None;
     }
     methods.push("OPTIONS");
-    HeaderValue::try_from(methods.join(", ")).map_or(Found::Nothing, Found::OtherMethods)
+    HeaderValue::try_from(methods.join(", ")).ok()
 }
 
 /// Every endpoint there is.
@@ -79,6 +85,8 @@ mod tests {
         assert!(matches!(find(&Method::HEAD, "time"), Found::Endpoint { .. }));
         assert!(matches!(find(&Method::DELETE, "time"), Found::OtherMethods(allow) if allow == "GET, HEAD, OPTIONS"));
         assert!(matches!(find(&Method::GET, "nothing/of/that/name"), Found::Nothing));
+        assert_eq!(methods("streams/camera/bitrate"), Some(HeaderValue::from_static("PUT, OPTIONS")));
+        assert_eq!(methods("nothing/of/that/name"), None);
     }
 
     #[test]
