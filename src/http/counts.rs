@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub struct ConnectionCounts {
     /// Taken on, HTTP and HTTPS.
     pub accepted: AtomicU64,
+    /// Of those, over, in whichever way.
+    pub ended: AtomicU64,
     /// Turned away because the house was full.
     pub refused_house: AtomicU64,
     /// Turned away because their address had its share.
@@ -28,7 +30,13 @@ pub struct ConnectionCounts {
 }
 
 impl ConnectionCounts {
-    /// Every count with its name, in the order above.
+    /// Connections that are open now.
+    pub fn open(&self) -> u64 {
+        let ended = self.ended.load(Ordering::Relaxed);
+        self.accepted.load(Ordering::Relaxed).saturating_sub(ended)
+    }
+
+    /// What became of them: every count but that of those who ended, with its name, in the order above.
     pub fn list(&self) -> [(&'static str, u64); 9] {
         [
             ("accepted", &self.accepted),
@@ -44,7 +52,7 @@ impl ConnectionCounts {
         .map(|(name, count)| (name, count.load(Ordering::Relaxed)))
     }
 
-    pub(super) fn ended(&self, end: &Ended) {
+    pub(super) fn count_end(&self, end: &Ended) {
         match end {
             Ended::Closed | Ended::Shutdown => {}
             Ended::Overdue(Overdue::Header) => count(&self.header_overdue),

@@ -141,11 +141,11 @@ impl Server {
                 }
             };
             state.room();
-            count(&site.connections().accepted);
             if let Err(error) = stream.set_nodelay(true) {
                 log::debug!("http: {address}: {error}");
                 continue;
             }
+            count(&site.connections().accepted);
             let (site, open, tls) = (Arc::clone(site), open.clone(), self.tls.clone());
             let mut closing = closing.subscribe();
             tokio::spawn(async move {
@@ -153,15 +153,16 @@ impl Server {
                 let closing = async move {
                     let _ = closing.wait_for(|closing| *closing).await;
                 };
+                let counted = Arc::clone(&site);
                 match tls {
                     Some(tls) => serve_tls(stream, address, tls, site, limits, closing).await,
                     None => {
                         let caller = Caller { address, tls: false };
-                        let counted = Arc::clone(&site);
                         let end = serve_connection(stream, Protocol::Http1, caller, site, limits, closing).await;
                         log_end(address, &end, &counted);
                     }
                 }
+                count(&counted.connections().ended);
             });
         }
     }
@@ -210,7 +211,7 @@ async fn serve_tls(
 }
 
 fn log_end(address: SocketAddr, end: &Ended, site: &Site) {
-    site.connections().ended(end);
+    site.connections().count_end(end);
     match end {
         Ended::Closed => {}
         Ended::Overdue(cause) => log::debug!("http: {address} closed: {cause:?} took too long"),

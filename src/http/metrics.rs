@@ -4,6 +4,7 @@
 //! A name, once given, stays: dashboards and alarms hang on it (`board/grafana/capturebox.json` is one).
 
 use super::body::Body;
+use super::counts::ConnectionCounts;
 use crate::control::Served;
 use crate::package::live::HlsStatus;
 use crate::pipeline::{Counts, Histogram, STEPS_S};
@@ -40,9 +41,13 @@ impl StreamSample {
 }
 
 /// The answer to a scrape. `system` is `None` when it couldn't be read.
-pub fn metrics(streams: &[StreamSample], system: Option<Arc<Status>>) -> Response<Body> {
+pub fn metrics(
+    streams: &[StreamSample],
+    system: Option<Arc<Status>>,
+    connections: &ConnectionCounts,
+) -> Response<Body> {
     let mut registry = Registry::with_prefix(PREFIX);
-    registry.register_collector(Box::new(Families(families(streams, system.as_deref()))));
+    registry.register_collector(Box::new(Families(families(streams, system.as_deref(), connections))));
     let mut page = String::new();
     let mut response = match text::encode(&mut page, &registry) {
         Ok(()) => Response::new(Body::from(Bytes::from(page))),
@@ -108,8 +113,9 @@ fn write(encoder: &mut MetricEncoder, kind: MetricType, value: &Value) -> fmt::R
     }
 }
 
-fn families(streams: &[StreamSample], system: Option<&Status>) -> Vec<Family> {
+fn families(streams: &[StreamSample], system: Option<&Status>, connections: &ConnectionCounts) -> Vec<Family> {
     let mut all = stream_families(streams);
+    all.extend(connection_families(connections));
     all.extend(system.map(system_families).into_iter().flatten());
     // A name without values says nothing.
     all.retain(|family| !family.values.is_empty());
@@ -256,6 +262,20 @@ fn stream_families(streams: &[StreamSample]) -> Vec<Family> {
         family("stream_bytes", "Bytes of access units published", Counter, each(|one| Some(one.status.bytes as f64))),
         family("stream_units", "Access units published", Counter, each(|one| Some(one.status.units as f64))),
         family("parts", "HLS parts made", Counter, each(|one| one.hls.as_ref().map(|hls| hls.parts as f64))),
+    ]
+}
+
+fn connection_families(connections: &ConnectionCounts) -> Vec<Family> {
+    let results = connections.list().map(|(result, count)| (vec![("result", result.to_owned())], count as f64));
+    let open = [(Labels::new(), connections.open() as f64)];
+    vec![
+        family(
+            "http_connections",
+            "Connections of HTTP and HTTPS that were accepted, refused, and closed on the other side's account, by why",
+            MetricType::Counter,
+            results,
+        ),
+        family("http_open_connections", "Connections of HTTP and HTTPS that are open", MetricType::Gauge, open),
     ]
 }
 

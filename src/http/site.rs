@@ -134,7 +134,7 @@ impl Site {
         let streams = self.streams().list();
         let sample = |stream: &Arc<Stream>| StreamSample::new(stream.status(), self.served(stream.name()).as_ref());
         let samples: Vec<_> = streams.iter().map(sample).collect();
-        metrics::metrics(&samples, system)
+        metrics::metrics(&samples, system, &self.connections)
     }
 
     /// Calls an endpoint of the API; `path` is below `/api/v1/`.

@@ -8,6 +8,7 @@ use crate::stream::{Kind, Limits, Stream};
 use crate::system::{Board, Process, Storage, Temperature, Throttling};
 use crate::time::{Epoch, MonoTime};
 use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// A stream and a board that tell everything there is to tell.
@@ -63,7 +64,11 @@ fn sample() -> (Vec<StreamSample>, Status) {
 
 fn page(streams: &[StreamSample], system: Option<&Status>) -> String {
     let mut registry = Registry::with_prefix(PREFIX);
-    registry.register_collector(Box::new(Families(families(streams, system))));
+    let connections = ConnectionCounts::default();
+    connections.accepted.store(9, Ordering::Relaxed);
+    connections.ended.store(4, Ordering::Relaxed);
+    connections.handshake_failed.store(2, Ordering::Relaxed);
+    registry.register_collector(Box::new(Families(families(streams, system, &connections))));
     let mut page = String::new();
     text::encode(&mut page, &registry).expect("written");
     page
@@ -87,6 +92,10 @@ fn the_page_as_prometheus_reads_it() {
         "capturebox_board_temperature_celsius{zone=\"cpu\"} 48.5",
         "capturebox_board_throttled 1.0",
         "capturebox_process_open_files 3.0",
+        "capturebox_http_connections_total{result=\"accepted\"} 9.0",
+        "capturebox_http_connections_total{result=\"handshake_failed\"} 2.0",
+        "capturebox_http_connections_total{result=\"refused_house\"} 0.0",
+        "capturebox_http_open_connections 5.0",
         "# EOF",
     ] {
         assert!(page.lines().any(|told| told == line), "{line} is missing in\n{page}");
@@ -101,14 +110,16 @@ fn a_family_is_told_once_and_only_with_values() {
     let types: Vec<_> = page.lines().filter(|line| line.starts_with("# TYPE")).collect();
     let once: BTreeSet<_> = types.iter().collect();
     assert_eq!(types.len(), once.len());
-    assert!(families(&[], None).is_empty());
+    assert!(stream_families(&[]).iter().all(|family| family.values.is_empty()));
 }
 
 #[test]
 fn the_dashboard_asks_for_what_is_there() {
     let (streams, system) = sample();
-    let told: BTreeSet<_> =
-        families(&streams, Some(&system)).iter().map(|family| format!("{PREFIX}_{}", family.name)).collect();
+    let told: BTreeSet<_> = families(&streams, Some(&system), &ConnectionCounts::default())
+        .iter()
+        .map(|family| format!("{PREFIX}_{}", family.name))
+        .collect();
     let dashboard = include_str!("../../../board/grafana/capturebox.json");
     let dashboard: serde_json::Value = serde_json::from_str(dashboard).expect("JSON");
     let mut asked = BTreeSet::new();
