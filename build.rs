@@ -1,12 +1,14 @@
-//! Embeds the built page: writes a table of `src/http/ui/dist` (made by `scripts/ui`) for
+//! Embeds the built pages: writes a table of `src/http/ui/dist` (made by `scripts/ui`) for
 //! `src/http/assets.rs` to include.
 
 use std::path::Path;
 use std::{env, fs};
 
 const UI: &str = "src/http/ui";
-const NOT_BUILT: &str = "the page is not built: run scripts/ui";
-/// What stands in for the page in a debug build without it.
+const NOT_BUILT: &str = "the pages are not built: run scripts/ui";
+/// The console, and the page of one stream.
+const PAGES: [&str; 2] = ["index.html", "viewer.html"];
+/// What stands in for each in a debug build without them.
 const PLACEHOLDER: &str =
     "<!doctype html><title>capturebox</title><p>The page was not built: run <code>scripts/ui</code>, then build again.";
 
@@ -20,7 +22,7 @@ fn main() {
         .map(|entries| entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect())
         .unwrap_or_default();
     names.sort();
-    let table: String = if names.iter().any(|name| name == "index.html") {
+    let table: String = if PAGES.iter().all(|page| names.iter().any(|name| name == page)) {
         println!("cargo::rerun-if-changed={UI}/dist");
         // A `.gz` is the same file, compressed: it belongs to the entry beside it.
         names.iter().filter(|name| !name.ends_with(".gz")).map(|name| entry(&dist, name, &names)).collect()
@@ -29,7 +31,7 @@ fn main() {
         println!("cargo::rerun-if-changed={UI}");
         assert!(env::var("PROFILE").is_ok_and(|profile| profile == "debug"), "{NOT_BUILT}");
         println!("cargo::warning={NOT_BUILT}; the server shows a placeholder");
-        format!("File {{ name: \"index.html\", body: {PLACEHOLDER:?}.as_bytes(), gzip: None }},\n")
+        PAGES.map(|page| format!("File {{ name: {page:?}, body: {PLACEHOLDER:?}.as_bytes(), gzip: None }},\n")).concat()
     };
     fs::write(Path::new(&out).join("assets_table.rs"), format!("&[\n{table}]")).expect("OUT_DIR can be written");
 }

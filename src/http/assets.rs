@@ -1,4 +1,4 @@
-//! The built page, embedded: `index.html` and files whose names carry their content's hash.
+//! The built pages, embedded, and the files that they load, whose names carry their content's hash.
 
 use super::body::Body;
 use super::headers::accepts_gzip;
@@ -20,8 +20,46 @@ struct File {
 
 static FILES: &[File] = include!(concat!(env!("OUT_DIR"), "/assets_table.rs"));
 
-/// Everything comes from here; `blob:` is where media source extensions play from.
-const POLICY: &str = "default-src 'self'; img-src 'self' data:; media-src 'self' blob:; frame-ancestors 'self'";
+/// Everything comes from here, and from what the pages made themselves: pictures that were fetched, and what
+/// media source extensions play. Nobody shows the pages inside of theirs.
+const POLICY: &str = "default-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; object-src 'none'; \
+    base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+
+/// A page; what it shows it finds out by its address and the API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Page {
+    Console,
+    /// The page of one stream.
+    Viewer,
+}
+
+impl Page {
+    fn file(self) -> &'static str {
+        match self {
+            Self::Console => "index.html",
+            Self::Viewer => "viewer.html",
+        }
+    }
+
+    fn tag(self) -> &'static HeaderValue {
+        static CONSOLE: LazyLock<HeaderValue> = LazyLock::new(|| tag_of(Page::Console));
+        static VIEWER: LazyLock<HeaderValue> = LazyLock::new(|| tag_of(Page::Viewer));
+        match self {
+            Self::Console => &CONSOLE,
+            Self::Viewer => &VIEWER,
+        }
+    }
+}
+
+fn tag_of(page: Page) -> HeaderValue {
+    let body = find(page.file()).map_or(&[][..], |file| file.body);
+    // FNV-1a: tells one build from the next, guards nothing.
+    let hash = body
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3));
+    // Weak: the same page compressed and plain.
+    HeaderValue::try_from(format!("W/\"{hash:016x}\"")).unwrap_or_else(|_| HeaderValue::from_static("W/\"0\""))
+}
 
 fn find(name: &str) -> Option<&'static File> {
     FILES.iter().find(|file| file.name == name)
@@ -33,6 +71,7 @@ fn content_type(name: &str) -> &'static str {
         Some("js") => "text/javascript; charset=utf-8",
         Some("css") => "text/css; charset=utf-8",
         Some("svg") => "image/svg+xml",
+        Some("txt") => "text/plain; charset=utf-8",
         _ => "application/octet-stream",
     }
 }
@@ -51,19 +90,10 @@ fn serve(file: &'static File, cache: &'static str, request: &HeaderMap) -> Respo
     response
 }
 
-/// The page, the same for the box and for a stream; it looks at its own address.
-pub fn page(request: &HeaderMap) -> Response<Body> {
-    static TAG: LazyLock<HeaderValue> = LazyLock::new(|| {
-        let body = find("index.html").map_or(&[][..], |file| file.body);
-        // FNV-1a: tells one build from the next, guards nothing.
-        let hash = body
-            .iter()
-            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3));
-        // Weak: the same page compressed and plain.
-        HeaderValue::try_from(format!("W/\"{hash:016x}\"")).unwrap_or_else(|_| HeaderValue::from_static("W/\"0\""))
-    });
-    let Some(file) = find("index.html") else { return not_found() };
-    let known = request.get(IF_NONE_MATCH).is_some_and(|tags| matches_tag(tags.as_bytes(), TAG.as_bytes()));
+pub fn page(page: Page, request: &HeaderMap) -> Response<Body> {
+    let Some(file) = find(page.file()) else { return not_found() };
+    let tag = page.tag();
+    let known = request.get(IF_NONE_MATCH).is_some_and(|tags| matches_tag(tags.as_bytes(), tag.as_bytes()));
     let mut response = if known {
         let mut response = Response::new(Body::default());
         *response.status_mut() = StatusCode::NOT_MODIFIED;
@@ -73,16 +103,16 @@ pub fn page(request: &HeaderMap) -> Response<Body> {
         serve(file, "no-cache", request)
     };
     let headers = response.headers_mut();
-    headers.insert(ETAG, TAG.clone());
+    headers.insert(ETAG, tag.clone());
     headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
-    headers.insert(REFERRER_POLICY, HeaderValue::from_static("same-origin"));
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     response
 }
 
 /// A file below `/assets/`. Its name changes with its content, so it never changes.
 pub fn asset(name: &str, request: &HeaderMap) -> Response<Body> {
     match find(name) {
-        Some(file) if name != "index.html" => serve(file, "public, max-age=31536000, immutable", request),
+        Some(file) if !name.ends_with(".html") => serve(file, "public, max-age=31536000, immutable", request),
         _ => not_found(),
     }
 }
@@ -107,22 +137,28 @@ mod tests {
     }
 
     #[test]
-    fn there_is_always_a_page_and_assets_are_only_what_was_built() {
+    fn there_are_always_pages_and_assets_are_only_what_was_built() {
         let none = HeaderMap::new();
-        assert_eq!(page(&none).status(), StatusCode::OK);
-        assert_eq!(asset("index.html", &none).status(), StatusCode::NOT_FOUND);
+        for which in [Page::Console, Page::Viewer] {
+            let page = page(which, &none);
+            assert_eq!(page.status(), StatusCode::OK);
+            assert_eq!(page.headers()[CONTENT_SECURITY_POLICY], POLICY);
+            assert_eq!(page.headers()[X_CONTENT_TYPE_OPTIONS], "nosniff");
+            assert_eq!(page.headers()[REFERRER_POLICY], "no-referrer");
+            assert_eq!(asset(which.file(), &none).status(), StatusCode::NOT_FOUND);
+        }
         assert_eq!(asset("main.js", &none).status(), StatusCode::NOT_FOUND);
-        for file in FILES.iter().filter(|file| file.name != "index.html") {
+        for file in FILES.iter().filter(|file| !file.name.ends_with(".html")) {
             assert_eq!(asset(file.name, &none).status(), StatusCode::OK, "{}", file.name);
         }
     }
 
     #[test]
     fn a_page_that_the_browser_has_is_not_sent_again() {
-        let first = page(&HeaderMap::new());
+        let first = page(Page::Viewer, &HeaderMap::new());
         let mut request = HeaderMap::new();
         request.insert(IF_NONE_MATCH, first.headers()[ETAG].clone());
-        let second = page(&request);
+        let second = page(Page::Viewer, &request);
         assert_eq!((second.status(), second.body().len()), (StatusCode::NOT_MODIFIED, 0));
     }
 }

@@ -2,7 +2,7 @@
 
 use super::access::{self, Caller, Needs};
 use super::api::{self, Call, Problem, Takes};
-use super::assets;
+use super::assets::{self, Page};
 use super::body::Body;
 use super::counts::ConnectionCounts;
 use super::headers::shared;
@@ -216,11 +216,11 @@ impl Site {
         let headers = &head.headers;
         let exists = |stream| self.streams().get(stream).is_some();
         let response = match route {
-            Route::Home => assets::page(headers),
+            Route::Home => assets::page(Page::Console, headers),
             Route::Asset(name) => assets::asset(name, headers),
             Route::Media { stream, path } => return self.media(caller, stream, path, head),
             Route::StreamWithoutSlash(stream) if exists(stream) => redirect(&format!("/{stream}/")),
-            Route::StreamPage(stream) if exists(stream) => assets::page(headers),
+            Route::StreamPage(stream) if exists(stream) => assets::page(Page::Viewer, headers),
             Route::StreamWithoutSlash(_) | Route::StreamPage(_) => {
                 problem(StatusCode::NOT_FOUND, "There is no stream of that name.\n")
             }

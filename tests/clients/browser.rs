@@ -65,8 +65,7 @@ video = {{ source = "command", command = {input}, format = "i420", size = "640x3
 audio = {{ source = "command", command = {sound}, format = "s16le", rate = 48000, channels = 2 }}
 "#
     ));
-    // The page of the whole box: with one stream it plays that one.
-    let report = play(&box_.url("/"));
+    let report = play(&box_.url("/desk/"));
     plays(&report);
     assert!(number(&report, "audio_bytes") > 0.0, "sound is decoded");
 }

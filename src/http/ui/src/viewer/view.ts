@@ -1,8 +1,8 @@
 // A stream on the page: the picture, what state it is in, how far behind, and its three buttons.
 
-import type { StreamInfo } from "./box.ts";
-import type { ClockOffset } from "./clock.ts";
-import { Player, type PlayerState } from "./player.ts";
+import type { StreamInfo } from "../box.ts";
+import type { ClockOffset } from "../clock.ts";
+import { Player, type PlayerState } from "../player.ts";
 
 const WORDS: Record<PlayerState, string> = {
   "starting": "starting",
@@ -25,19 +25,15 @@ export class StreamView {
   private readonly note = make("p", { className: "trouble", role: "status", hidden: true });
   private info: StreamInfo;
 
-  /** `alone`: the page is this stream's own. `plays` is called before it starts, to let others stop. */
-  constructor(info: StreamInfo, clock: ClockOffset, alone: boolean, private readonly plays: (view: StreamView) => void) {
+  constructor(info: StreamInfo, clock: ClockOffset) {
     this.info = info;
     this.video.setAttribute("muted", "");
     this.video.preservesPitch = true;
     this.video.setAttribute("aria-label", `Live picture of ${info.name}`);
-    const name = alone
-      ? make("h1", {}, info.name)
-      : make("h2", {}, make("a", { href: `/${info.name}/` }, info.name));
     const stage = make("div", { className: "stage" },
       this.video, this.note, this.play, make("div", { className: "buttons" }, this.sound, this.full));
-    this.element.append(stage, make("div", { className: "bar" }, name, this.state, this.latency));
-    if (alone) this.element.append(this.address());
+    const bar = make("div", { className: "bar" }, make("h1", {}, info.name), this.state, this.latency);
+    this.element.append(stage, bar, this.address());
 
     this.player = new Player(info.name, this.video, clock, () => this.show());
     this.play.addEventListener("click", () => this.startByHand());
@@ -48,11 +44,6 @@ export class StreamView {
     this.video.addEventListener("volumechange", () => this.show());
     this.full.addEventListener("click", () => this.toggleFullScreen(stage));
     this.show();
-  }
-
-  start(): void {
-    this.plays(this);
-    this.player.start();
   }
 
   update(info: StreamInfo): void {
@@ -68,7 +59,7 @@ export class StreamView {
 
   private startByHand(): void {
     if (this.player.playing) void this.video.play();
-    else this.start();
+    else this.player.start();
   }
 
   private show(): void {
@@ -115,7 +106,7 @@ export class StreamView {
 }
 
 /** An element with its properties and children. */
-export function make<K extends keyof HTMLElementTagNameMap>(
+function make<K extends keyof HTMLElementTagNameMap>(
   tag: K, properties: Partial<HTMLElementTagNameMap[K]>, ...children: (Node | string)[]
 ): HTMLElementTagNameMap[K] {
   const element = Object.assign(document.createElement(tag), properties);

@@ -1,0 +1,23 @@
+// The views that the console has, in the order of its menu.
+
+import type { ComponentType } from "preact";
+import type { Role } from "./api.ts";
+import { DevicesView } from "./devices.tsx";
+import { ICONS } from "./ui.tsx";
+import { WallView } from "./wall.tsx";
+
+export interface View {
+  /** The address: `#/name`. */
+  name: string;
+  /** In the menu. */
+  title: string;
+  icon: string;
+  /** For whom it is; `null`: for everybody. */
+  role: Role | null;
+  show: ComponentType;
+}
+
+export const VIEWS: View[] = [
+  { name: "", title: "Streams", icon: ICONS.wall, role: null, show: WallView },
+  { name: "devices", title: "Devices", icon: ICONS.camera, role: "viewer", show: DevicesView },
+];
