@@ -9,16 +9,17 @@
 
 #![allow(clippy::disallowed_methods, reason = "shell: owns the run")]
 
+mod welcome;
+
 use crate::access::{Access, AccessError};
 use crate::config::Config;
 use crate::control::{Control, ControlError};
 use crate::discovery::{self, Announcement, Scheme, Service};
-use crate::http::{self, BindError, HttpsError, Server, Site};
+use crate::http::{self, BindError, HttpsError, Server, Setup, Site, Trust};
 use crate::state::{StateDir, StateError};
 use crate::supervisor::{Supervisor, SupervisorError, notify, signals};
 use crate::time::Epoch;
-use std::io::{self, IsTerminal};
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -77,8 +78,11 @@ pub fn run(config: Config, file: Option<&Path>) -> Result<(), AppError> {
     let address = server.address();
     let mut services = vec![Service { scheme: Scheme::Http, listens: address }];
     let mut servers = vec![server];
+    let mut setup = Setup { http: Some(address), ..Setup::default() };
     if let Some((server, certificate)) = https {
         services.push(Service { scheme: Scheme::Https, listens: server.address() });
+        setup.https = Some(server.address());
+        setup.trust = certificate.paper().map_or(Trust::Files, |paper| Trust::Own(paper.clone()));
         servers.push(server);
         runtime.spawn(certificate.keep());
     }
@@ -99,13 +103,14 @@ pub fn run(config: Config, file: Option<&Path>) -> Result<(), AppError> {
             pulse.beat();
         }
     });
-    announce(address, &config);
-    tell_claim_code(&access, &state);
+    welcome::announce(address, &config);
+    welcome::tell_claim_code(&access, &state, &setup);
     let _announced = runtime.block_on(async { announce_on_lan(&services, &config) });
 
     let stop = supervisor.stop().clone();
     notify::ready();
-    serve(&runtime, servers, control, access, async move { stop.requested().await })
+    let site = Arc::new(Site::new(Arc::clone(&control), access).with_setup(setup));
+    serve(&runtime, servers, control, site, async move { stop.requested().await })
 }
 
 /// Serves until the stop; then sources first, so that players are told of the end, then the servers.
@@ -113,11 +118,10 @@ fn serve(
     runtime: &Runtime,
     servers: Vec<Server>,
     control: Arc<Control>,
-    access: Arc<Access>,
+    site: Arc<Site>,
     stop: impl Future<Output = ()>,
 ) -> Result<(), AppError> {
     let threads = control.supervisor().clone();
-    let site = Arc::new(Site::new(Arc::clone(&control), access));
     let ended = async move {
         stop.await;
         let joined = tokio::task::spawn_blocking(move || threads.join(STOP_WITHIN)).await;
@@ -148,29 +152,6 @@ fn serve(
     })
 }
 
-/// Tells whoever sits at the terminal how to make the box theirs. A log is read by others: it says only
-/// where the code stands.
-fn tell_claim_code(access: &Access, state: &StateDir) {
-    let Some(code) = access.claim_code() else { return };
-    if io::stdout().is_terminal() {
-        println!("Claim this box there with the code {code}");
-    } else {
-        log::info!(
-            "nobody has claimed this box yet; the code for that stands in {}/claim-code",
-            state.path().display()
-        );
-    }
-}
-
-/// Says where the page is: to the person at the terminal, and in the log.
-fn announce(address: SocketAddr, config: &Config) {
-    let host = if address.ip().is_unspecified() { lan_address().unwrap_or(address.ip()) } else { address.ip() };
-    let url = format!("http://{}/", SocketAddr::new(host, address.port()));
-    let names: Vec<_> = config.streams.keys().map(|name| name.as_str()).collect();
-    log::info!("listening on {url} ({})", names.join(", "));
-    println!("Watch at {url}");
-}
-
 /// Makes the box known by name. Where that can't be done, it is found by its address as before.
 fn announce_on_lan(services: &[Service], config: &Config) -> Option<Announcement> {
     let host_name = rustix::system::uname().nodename().to_string_lossy().into_owned();
@@ -178,12 +159,4 @@ fn announce_on_lan(services: &[Service], config: &Config) -> Option<Announcement
         .inspect_err(|error| log::warn!("not announced on the LAN: {error}"))
         .ok()
         .flatten()
-}
-
-/// This box's address on the LAN: the one that a packet to outside would leave from. Nothing is sent.
-fn lan_address() -> Option<IpAddr> {
-    let socket = UdpSocket::bind("0.0.0.0:0").ok()?;
-    // Any routable address will do (this one is reserved for documentation, RFC 5737).
-    socket.connect("192.0.2.1:9").ok()?;
-    socket.local_addr().ok().map(|address| address.ip()).filter(|ip| !ip.is_unspecified())
 }

@@ -116,7 +116,7 @@ fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
 }
 
 /// Host and port that the request was sent to: HTTP/2 has them in its address.
-fn authority(head: &Parts) -> Option<&str> {
+pub fn authority(head: &Parts) -> Option<&str> {
     head.uri.authority().map(Authority::as_str).or_else(|| text(&head.headers, HOST))
 }
 

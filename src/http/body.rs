@@ -101,6 +101,14 @@ impl Body {
         self.chunks.len()
     }
 
+    /// What is there from the start, as text.
+    #[cfg(test)]
+    pub fn text(&self) -> String {
+        let mut chunks = self.chunks.clone();
+        let bytes = chunks.copy_to_bytes(chunks.remaining());
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
     /// A body without a length, which ends when the sender is dropped. Nothing empty may be sent.
     pub fn coming(coming: mpsc::Receiver<Bytes>) -> Self {
         Self { coming: Some(coming), ..Self::default() }

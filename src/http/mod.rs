@@ -24,6 +24,7 @@ mod metrics;
 mod problem;
 mod range;
 mod route;
+mod setup;
 mod site;
 mod watch;
 
@@ -32,6 +33,7 @@ pub use https::{HttpsError, open as open_https};
 pub use listener::{BindError, Server};
 pub use range::{ByteRange, RangeRequest};
 pub use route::Route;
+pub use setup::{Setup, Trust};
 pub use site::Site;
 pub use watch::Limits;
 

@@ -10,6 +10,8 @@ pub enum Route<'a> {
     Asset(&'a str),
     /// `/metrics`
     Metrics,
+    /// `/setup`, and what is below it: how devices come to trust the box.
+    Setup(&'a str),
     /// Below `/api/v1/`; which endpoint that is, and with which methods, says the table of the API.
     Api(&'a str),
     /// `/{stream}`: its page is one slash further.
@@ -36,6 +38,8 @@ impl<'a> Route<'a> {
         match (first, rest) {
             ("", None) => Self::Home,
             ("metrics", None) => Self::Metrics,
+            ("setup", None) => Self::Setup(""),
+            ("setup", Some(name)) if is_segment(name) => Self::Setup(name),
             ("assets", Some(name)) if is_segment(name) => Self::Asset(name),
             ("api", Some(rest)) => match rest.strip_prefix("v1/") {
                 Some(path) if path.split('/').all(is_segment) => Self::Api(path),
@@ -57,11 +61,15 @@ mod tests {
 
     #[test]
     fn route_table() {
-        use Route::{Api, Asset, Home, Media, Metrics, StreamPage, StreamWithoutSlash, Unknown};
+        use Route::{Api, Asset, Home, Media, Metrics, Setup, StreamPage, StreamWithoutSlash, Unknown};
         let table = [
             ("/", Home),
             ("/metrics", Metrics),
             ("/metrics/", Unknown),
+            ("/setup", Setup("")),
+            ("/setup/ca.mobileconfig", Setup("ca.mobileconfig")),
+            ("/setup/", Unknown),
+            ("/setup/../ca", Unknown),
             ("/camera", StreamWithoutSlash("camera")),
             ("/camera/", StreamPage("camera")),
             ("/camera/index.m3u8", Media { stream: "camera", path: "index.m3u8" }),

@@ -10,6 +10,7 @@ use super::media::Asked;
 use super::metrics::{self, StreamSample};
 use super::problem::{not_found, problem, refusal};
 use super::route::Route;
+use super::setup::Setup;
 use super::watch::Limits;
 use crate::access::{Access, Credential, Refusal, Who, is_key};
 use crate::control::{Control, Served};
@@ -38,12 +39,29 @@ pub struct Site {
     snapshots: Snapshots,
     system: Arc<System>,
     connections: ConnectionCounts,
+    setup: Setup,
 }
 
 impl Site {
     pub fn new(control: Arc<Control>, access: Arc<Access>) -> Self {
         let system = Arc::new(System::new(vec!["/".into()]));
-        Self { control, access, snapshots: Snapshots::default(), system, connections: ConnectionCounts::default() }
+        Self {
+            control,
+            access,
+            snapshots: Snapshots::default(),
+            system,
+            connections: ConnectionCounts::default(),
+            setup: Setup::default(),
+        }
+    }
+
+    /// With what devices need to trust the box.
+    pub fn with_setup(self, setup: Setup) -> Self {
+        Self { setup, ..self }
+    }
+
+    pub fn setup(&self) -> &Setup {
+        &self.setup
     }
 
     /// What became of the connections to it.
@@ -218,6 +236,7 @@ impl Site {
         let response = match route {
             Route::Home => assets::page(Page::Console, headers),
             Route::Asset(name) => assets::asset(name, headers),
+            Route::Setup(name) => self.setup.respond(name, access::authority(head), headers),
             Route::Media { stream, path } => return self.media(caller, stream, path, head),
             Route::StreamWithoutSlash(stream) if exists(stream) => redirect(&format!("/{stream}/")),
             Route::StreamPage(stream) if exists(stream) => assets::page(Page::Viewer, headers),

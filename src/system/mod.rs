@@ -1,6 +1,6 @@
 //! How the board and this process do: temperature, throttling, memory, storage, descriptors.
 //!
-//! Here: [`System`], which reads what the kernel says below `/proc` and `/sys`, at most once a second
+//! Here: [`lan_address`], and [`System`], which reads what the kernel says below `/proc` and `/sys`, at most once a second
 //! however many ask; `kernel` knows what those files look like. Not here: what follows from it.
 //!
 //! What a board doesn't tell is `None` or left out: no number is made up.
@@ -8,8 +8,11 @@
 #![allow(clippy::disallowed_methods, reason = "shell: says how long it has been up")]
 
 mod kernel;
+mod lan;
 #[cfg(test)]
 mod tests;
+
+pub use lan::lan_address;
 
 use crate::time::MonoTime;
 use serde::Serialize;

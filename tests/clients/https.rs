@@ -8,7 +8,7 @@ use std::process::{Command, Output, Stdio};
 const STREAM: &str = "[streams.camera]\ninput = { source = \"test\", size = \"320x180\", fps = 15 }\n\
                       [streams.camera.encode]\nvideo_bitrate = \"300k\"\n";
 
-fn run(program: &str, arguments: &[&str]) -> Output {
+pub fn run(program: &str, arguments: &[&str]) -> Output {
     let output = Command::new(program).args(arguments).stdin(Stdio::null()).output();
     output.unwrap_or_else(|error| panic!("{program}: {error} (scripts/deps test)"))
 }
@@ -23,7 +23,7 @@ fn curl(authority: &str, arguments: &[&str]) -> Output {
 }
 
 /// The box's authority as it lies in the state folder, in a file for clients.
-fn authority(box_: &Appliance) -> String {
+pub fn authority(box_: &Appliance) -> String {
     let kept = std::fs::read(box_.folder().file("state/authority.json")).expect("kept");
     let kept: serde_json::Value = serde_json::from_slice(&kept).expect("JSON");
     let file = box_.folder().file("authority.pem");

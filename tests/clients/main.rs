@@ -23,3 +23,4 @@ mod observe;
 mod operation;
 mod plays;
 mod protocol;
+mod setup;

@@ -16,6 +16,7 @@ mod health;
 mod openapi;
 mod problem;
 mod session;
+mod setup;
 mod snapshot;
 mod streams;
 mod system;
@@ -46,6 +47,7 @@ static RESOURCES: &[&Resource] = &[
     &config::RESOURCE,
     &system::RESOURCE,
     &health::RESOURCE,
+    &setup::RESOURCE,
     &session::RESOURCE,
     &tokens::RESOURCE,
     &accounts::RESOURCE,
