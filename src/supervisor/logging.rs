@@ -1,9 +1,25 @@
-//! Where the log goes, and in which form.
+//! Where the log goes, and in which form; its newest lines are kept for the console.
+#![allow(clippy::disallowed_methods, reason = "shell: stamps lines with the wall clock")]
 
+mod tail;
+
+pub use tail::{Line, Lines, MAX_LINES};
+
+use crate::time::{Epoch, MonoTime};
 use env_logger::fmt::style::{AnsiColor, Style};
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use std::io::Write;
+use std::sync::{LazyLock, Mutex, PoisonError};
 use systemd_journal_logger::JournalLog;
+use tail::Tail;
+
+/// A process has one log.
+static TAIL: LazyLock<Mutex<Tail>> = LazyLock::new(|| Mutex::new(Tail::new(unix_ms())));
+
+/// The log's newest lines of `level` or worse, `most` at most; with `after`, those that follow that id.
+pub fn tail(after: Option<u64>, level: LevelFilter, most: usize) -> Lines {
+    TAIL.lock().unwrap_or_else(PoisonError::into_inner).read(after, level, most)
+}
 
 /// Starts the log: into the journal when systemd has connected standard error to it, else to standard
 /// error as `12:00:00.000 INFO message`. `RUST_LOG` beats `verbose`, which adds the debug level.
@@ -16,10 +32,10 @@ pub fn init(verbose: bool) {
     builder.filter_module("capturebox", own).parse_default_env().format(write_line);
     let logger = builder.build();
     let level = logger.filter();
-    let log: Box<dyn Log> = match systemd_journal_logger::connected_to_journal().then(JournalLog::new) {
-        Some(Ok(journal)) => Box::new(Journal { filter: logger, journal }),
-        None | Some(Err(_)) => Box::new(logger),
-    };
+    let journal = systemd_journal_logger::connected_to_journal().then(JournalLog::new).and_then(Result::ok);
+    // Its first id says when the program started.
+    LazyLock::force(&TAIL);
+    let log = Box::new(Both { logger, journal });
     if log::set_boxed_logger(log).is_ok() {
         log::set_max_level(level);
         std::panic::set_hook(Box::new(log_panic));
@@ -41,26 +57,39 @@ fn write_line(out: &mut env_logger::fmt::Formatter, record: &Record<'_>) -> std:
     writeln!(out, "{time} {style}{level:<5}{style:#} {}", record.args())
 }
 
-/// The journal knows no modules and levels of its own; the same filter as elsewhere decides.
-struct Journal {
-    filter: env_logger::Logger,
-    journal: JournalLog,
+/// Into the log and into its tail, what the filter lets through. The journal has no filter of its own.
+struct Both {
+    logger: env_logger::Logger,
+    journal: Option<JournalLog>,
 }
 
-impl Log for Journal {
+impl Log for Both {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        self.filter.enabled(metadata)
+        self.logger.enabled(metadata)
     }
 
     fn log(&self, record: &Record<'_>) {
-        if self.filter.matches(record) {
-            self.journal.log(record);
+        if !self.logger.matches(record) {
+            return;
+        }
+        let message = record.args().to_string();
+        TAIL.lock().unwrap_or_else(PoisonError::into_inner).push(unix_ms(), record.level(), record.target(), &message);
+        match &self.journal {
+            Some(journal) => journal.log(record),
+            None => self.logger.log(record),
         }
     }
 
     fn flush(&self) {
-        self.journal.flush();
+        match &self.journal {
+            Some(journal) => journal.flush(),
+            None => self.logger.flush(),
+        }
     }
+}
+
+fn unix_ms() -> u64 {
+    u64::try_from(Epoch::now().unix_nanos_at(MonoTime::now()) / 1_000_000).unwrap_or(0)
 }
 
 fn log_panic(panic: &std::panic::PanicHookInfo<'_>) {

@@ -13,6 +13,7 @@ mod config;
 mod devices;
 mod events;
 mod health;
+mod log;
 mod openapi;
 mod problem;
 mod session;
@@ -52,6 +53,7 @@ static RESOURCES: &[&Resource] = &[
     &tokens::RESOURCE,
     &accounts::RESOURCE,
     &events::RESOURCE,
+    &log::RESOURCE,
     &time::RESOURCE,
     &openapi::RESOURCE,
 ];
@@ -94,7 +96,6 @@ pub struct Call<'a> {
     /// The caller as decisions know it: with its credential.
     pub asker: Asker,
     pub headers: &'a HeaderMap,
-    #[allow(dead_code, reason = "for endpoints with options")]
     pub query: Option<&'a str>,
     /// What stands for the `{…}` of the path, in order.
     pub parameters: Vec<&'a str>,
