@@ -20,7 +20,7 @@ use crate::state::{StateDir, StateError};
 use crate::supervisor::{Supervisor, SupervisorError, notify, signals};
 use crate::time::Epoch;
 use std::io;
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use thiserror::Error;
@@ -58,8 +58,20 @@ pub enum AppError {
     Thread(#[from] SupervisorError),
 }
 
-/// `file` is what the configuration was read from. Runs the box until a signal, or a core thread's panic, stops it.
-pub fn run(config: Config, file: Option<&Path>) -> Result<(), AppError> {
+/// What a configuration comes from, and goes to when it is changed.
+#[derive(Debug, Default)]
+pub struct Origin {
+    /// The file; `None`: the one in the state folder, which isn't there yet.
+    pub file: Option<PathBuf>,
+    /// Streams that the file doesn't have, because the box chose them.
+    pub chosen: Option<String>,
+}
+
+/// The configuration's file in the state folder, for a box that is started without one.
+pub const OWN_FILE: &str = "capturebox.toml";
+
+/// Runs the box until a signal, or a core thread's panic, stops it.
+pub fn run(config: Config, origin: Origin) -> Result<(), AppError> {
     let supervisor = Supervisor::new();
     signals::watch(&supervisor).map_err(AppError::Signals)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -72,6 +84,7 @@ pub fn run(config: Config, file: Option<&Path>) -> Result<(), AppError> {
 
     let server = runtime.block_on(async { Server::bind(config.http.listen, http::Limits::default()) })?;
     let state = Arc::new(StateDir::open(config.state_dir.as_deref())?);
+    let own_file = state.path().join(OWN_FILE);
     let access = Access::open(Some(Arc::clone(&state)), config.policies(), config.access.admin_password_hash.clone())?;
     let access = Arc::new(access);
     let https = runtime.block_on(async { http::open_https(&config.http, Some(&state), &server) })?;
@@ -88,8 +101,9 @@ pub fn run(config: Config, file: Option<&Path>) -> Result<(), AppError> {
     }
     let control = Control::new(supervisor.clone(), runtime.handle().clone(), epoch);
     control.set_access(Arc::clone(&access));
-    if let Some(file) = file {
-        control.set_file(file.to_owned());
+    control.set_file(origin.file.unwrap_or(own_file));
+    if let Some(chosen) = origin.chosen {
+        control.set_chosen(chosen);
     }
     for (name, stream) in &config.streams {
         runtime.block_on(control.add(name.as_str().to_owned(), stream.clone()))?;

@@ -2,9 +2,11 @@
 //!
 //! Exit codes: 0 done; 1 failed while running; 2 the arguments or the configuration are wrong.
 
+use capturebox::app::{self, Origin};
 use capturebox::capture::devices;
 use capturebox::config::{Config, ConfigError};
-use capturebox::{app, discovery, supervisor};
+use capturebox::state::StateDir;
+use capturebox::{discovery, supervisor};
 use clap::{Parser, Subcommand};
 use log::{error, info};
 use std::io::Write;
@@ -28,7 +30,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Run the box; without a configuration: the first camera and microphone, or a test picture
+    /// Run the box; without a configuration: what was set in the console, else the first camera and microphone, or a test picture
     Run {
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
@@ -67,7 +69,8 @@ fn main() -> ExitCode {
 }
 
 fn run(file: Option<&Path>) -> ExitCode {
-    let mut config = match file.map_or_else(|| Ok(Config::default()), Config::load) {
+    let mut origin = Origin { file: file.map(Path::to_owned).or_else(own_file), chosen: None };
+    let mut config = match origin.file.as_deref().map_or_else(|| Ok(Config::default()), Config::load) {
         Ok(config) => config,
         Err(error) => return refuse(&error),
     };
@@ -82,15 +85,23 @@ fn run(file: Option<&Path>) -> ExitCode {
                 (None, None) => "its tone",
             }
         );
+        origin.chosen = Some(Config::automatic_text(camera.as_deref(), microphone.as_deref()));
         config.add_automatic_stream(camera, microphone);
     }
-    match app::run(config, file) {
+    match app::run(config, origin) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             error!("{error}");
             RUNTIME_FAILURE.into()
         }
     }
+}
+
+/// What was changed in the console of a box that is started without a configuration.
+fn own_file() -> Option<PathBuf> {
+    // Where the folder can't be had, the box says so when it opens it.
+    let file = StateDir::open(None).ok()?.path().join(app::OWN_FILE);
+    file.exists().then_some(file).inspect(|file| info!("the configuration is {}", file.display()))
 }
 
 fn check(file: &Path) -> ExitCode {

@@ -103,3 +103,14 @@ fn devices_are_listed_for_people_and_for_programs() {
         assert!(devices[kind].is_array(), "{kind}: {devices}");
     }
 }
+
+#[test]
+fn the_service_can_write_the_configuration_that_it_reads() {
+    let unit = include_str!("../board/capturebox.service");
+    let value = |key: &str| unit.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
+    // Everything else is read-only there, and /etc is root's, whom the service is not.
+    assert_eq!((value("ProtectSystem"), value("DynamicUser")), (Some("strict"), Some("yes")));
+    // So its file is the one in its own folder, which is where the program looks without --config.
+    assert_eq!(value("ExecStart"), Some("/usr/bin/capturebox run"));
+    assert_eq!(value("StateDirectory"), Some("capturebox"));
+}

@@ -8,8 +8,11 @@
 //! stops at the first error and the person at the keyboard wants all of them, each with its line.
 
 mod discovery;
+pub mod edit;
 mod http;
 mod problem;
+#[cfg(test)]
+mod schema_tests;
 mod section;
 mod sources;
 mod streams;
@@ -20,6 +23,9 @@ mod value;
 pub use discovery::DiscoveryConfig;
 pub use http::{HttpConfig, ListenTls};
 pub use problem::{ConfigError, Problem};
+
+/// What can be configured, as a JSON Schema (2020-12).
+pub const SCHEMA: &str = include_str!("schema.json");
 
 use crate::access::{PasswordHash, Policies, Policy, StreamPolicies};
 use crate::encode::{EncoderChoice, Profile};
@@ -89,9 +95,11 @@ impl Config {
         match std::str::from_utf8(&bytes) {
             Ok(text) => Self::parse(text, &file),
             Err(error) => {
-                let line = 1 + bytes.iter().take(error.valid_up_to()).filter(|byte| **byte == b'\n').count();
+                let good = bytes.get(..error.valid_up_to()).unwrap_or_default();
                 let message = "a byte that is not UTF-8; save the file as UTF-8 text".to_owned();
-                Err(ConfigError::Invalid { file, problems: vec![Problem { line, message }] })
+                let text = String::from_utf8_lossy(good);
+                let problem = Problem::at(&text, text.len(), String::new(), message);
+                Err(ConfigError::Invalid { file, problems: vec![problem] })
             }
         }
     }
@@ -104,16 +112,14 @@ impl Config {
             // What was recovered from bad syntax is a guess: nothing else is said about it.
             for error in &errors {
                 let at = error.span().map_or(0, |span| span.start);
-                document.refuse(at, format!("not TOML: {}", error.message().replace('\n', " ")));
+                document.refuse(at, "", format!("not TOML: {}", error.message().replace('\n', " ")));
             }
             return document.finish(file, ()).and(Ok(Self::default()));
         }
-        let root = Section::new(&document, "the file", 0, table.get_ref());
+        let root = Section::root(&document, table.get_ref());
         let config = Self {
             http: root.section("http").map_or_else(HttpConfig::default, |section| http::http(&section)),
-            streams: root
-                .section("streams")
-                .map_or_else(BTreeMap::new, |section| streams::streams(&document, &section)),
+            streams: root.section("streams").map_or_else(BTreeMap::new, |section| streams::streams(&section)),
             access: root.section("access").map_or_else(AccessConfig::default, |section| access(&section)),
             state_dir: root.field("state_dir").and_then(|field| state_dir(&field)),
             discovery: root
@@ -143,6 +149,24 @@ impl Config {
         let mut config = Self::default();
         config.add_automatic_stream(camera, microphone);
         config
+    }
+
+    /// The stream of [`Config::automatic`] as it would stand in a file.
+    pub fn automatic_text(camera: Option<&Path>, microphone: Option<&str>) -> String {
+        let quoted = |text: &str| toml::Value::from(text).to_string();
+        let camera = camera.map(|device| quoted(&device.to_string_lossy()));
+        let lines = match (camera, microphone.map(quoted)) {
+            (None, None) => "input = { source = \"test\" }\n".to_owned(),
+            (camera, microphone) => {
+                let video = camera.map_or_else(
+                    || "{ source = \"test\" }".to_owned(),
+                    |device| format!("{{ source = \"v4l2\", device = {device} }}"),
+                );
+                let audio = microphone.map(|device| format!("audio = {{ source = \"alsa\", device = {device} }}\n"));
+                format!("video = {video}\n{}", audio.unwrap_or_default())
+            }
+        };
+        format!("# Chosen by the box, because no stream was configured.\n[streams.camera]\n{lines}")
     }
 
     /// Gives a configuration without streams the one of [`Config::automatic`].

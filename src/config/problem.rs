@@ -26,8 +26,32 @@ pub enum ConfigError {
 pub struct Problem {
     /// Counted from 1.
     pub line: usize,
+    /// In characters, counted from 1.
+    pub column: usize,
+    /// The key, as TOML writes it with dots: `streams.camera.video.size`; empty where it is about the text.
+    pub path: String,
     /// What is wrong; what would be right.
     pub message: String,
+}
+
+impl Problem {
+    /// One at a byte offset of a text.
+    pub fn at(text: &str, at: usize, path: String, message: String) -> Self {
+        let before = text.as_bytes().get(..at).unwrap_or(text.as_bytes());
+        let start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+        // Bytes that begin a character.
+        let starts = |byte: &&u8| **byte & 0xC0 != 0x80;
+        let column = 1 + before.get(start..).unwrap_or_default().iter().filter(starts).count();
+        Self { line: 1 + before.iter().filter(|byte| **byte == b'\n').count(), column, path, message }
+    }
+}
+
+/// The path of a key below another, as TOML writes it.
+pub(super) fn below(path: &str, key: &str) -> String {
+    let bare = !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
+    let dot = if path.is_empty() { "" } else { "." };
+    // Any bytes may stand in a key; a form knows only those that it has asked for.
+    if bare { format!("{path}{dot}{}", Quoted(key)) } else { format!("{path}{dot}\"{}\"", Quoted(key)) }
 }
 
 fn told(file: &str, problems: &[Problem]) -> String {
@@ -46,16 +70,12 @@ impl<'a> Document<'a> {
         Self { text, problems: RefCell::default() }
     }
 
-    /// The line of a byte offset, counted from 1.
-    pub fn line(&self, at: usize) -> usize {
-        1 + self.text.bytes().take(at).filter(|byte| *byte == b'\n').count()
-    }
-
-    pub fn refuse(&self, at: usize, message: impl Into<String>) {
+    /// What is wrong with the key `path`, which stands at the byte `at`.
+    pub fn refuse(&self, at: usize, path: impl Into<String>, message: impl Into<String>) {
         let mut problems = self.problems.borrow_mut();
         // Far more than are shown, so that sorting shows the first ones.
         if problems.len() < 10 * MAX_PROBLEMS {
-            problems.push(Problem { line: self.line(at), message: message.into() });
+            problems.push(Problem::at(self.text, at, path.into(), message.into()));
         }
     }
 

@@ -1,6 +1,6 @@
 //! A TOML table read key by key: whatever nobody asked for is refused at the end.
 
-use super::problem::{Document, Quoted, closest, hint, listed};
+use super::problem::{Document, Quoted, below, closest, hint, listed};
 use std::cell::RefCell;
 use std::fmt::Display;
 use std::ops::RangeInclusive;
@@ -11,6 +11,8 @@ pub(super) struct Section<'a> {
     document: &'a Document<'a>,
     /// As it is called in messages: `[streams.camera.hls]`, `video of stream camera`.
     name: String,
+    /// Its keys as they stand in a file: `streams.camera.hls`; empty for the whole.
+    path: String,
     /// Where it starts, bytes.
     at: usize,
     table: &'a DeTable<'a>,
@@ -21,6 +23,8 @@ pub(super) struct Section<'a> {
 /// A key that is there, and its value.
 pub(super) struct Field<'a> {
     document: &'a Document<'a>,
+    /// The section's.
+    path: String,
     pub key: &'a str,
     /// Where the key stands, bytes.
     pub at: usize,
@@ -28,12 +32,19 @@ pub(super) struct Field<'a> {
 }
 
 impl<'a> Section<'a> {
-    pub fn new(document: &'a Document<'a>, name: impl Into<String>, at: usize, table: &'a DeTable<'a>) -> Self {
-        Self { document, name: name.into(), at, table, known: RefCell::default() }
+    /// The whole file.
+    pub fn root(document: &'a Document<'a>, table: &'a DeTable<'a>) -> Self {
+        Self { document, name: "the file".to_owned(), path: String::new(), at: 0, table, known: RefCell::default() }
     }
 
     pub fn refuse(&self, message: impl Into<String>) {
-        self.document.refuse(self.at, message);
+        self.document.refuse(self.at, &self.path, message);
+    }
+
+    /// About a key that isn't there; `keys` lead to it from here.
+    pub fn refuse_missing(&self, keys: &[&str], message: impl Into<String>) {
+        let path = keys.iter().fold(self.path.clone(), |path, key| below(&path, key));
+        self.document.refuse(self.at, path, message);
     }
 
     /// All there is, whatever it is called.
@@ -41,6 +52,7 @@ impl<'a> Section<'a> {
         let document = self.document;
         self.table.iter().map(move |(key, value)| Field {
             document,
+            path: self.path.clone(),
             key: key.get_ref(),
             at: key.span().start,
             value: value.get_ref(),
@@ -57,7 +69,7 @@ impl<'a> Section<'a> {
     pub fn required(&self, key: &'static str, example: &str) -> Option<Field<'a>> {
         let field = self.field(key);
         if field.is_none() {
-            self.refuse(format!("{} has no `{key}`; add, for example, {example}", self.name));
+            self.refuse_missing(&[key], format!("{} has no `{key}`; add, for example, {example}", self.name));
         }
         field
     }
@@ -82,7 +94,7 @@ impl<'a> Section<'a> {
                 None => format!("it can have {}", listed(&known)),
             };
             let message = format!("unknown key `{}` in {}; {right}", Quoted(field.key), self.name);
-            self.document.refuse(field.at, message);
+            self.document.refuse(field.at, field.path(), message);
         }
     }
 }
@@ -90,12 +102,28 @@ impl<'a> Section<'a> {
 impl<'a> Field<'a> {
     /// "`key` why".
     pub fn refuse(&self, why: impl Display) {
-        self.document.refuse(self.at, format!("`{}` {why}", Quoted(self.key)));
+        self.say(format!("`{}` {why}", Quoted(self.key)));
+    }
+
+    /// A message of its own about this key.
+    pub fn say(&self, message: impl Into<String>) {
+        self.document.refuse(self.at, self.path(), message);
+    }
+
+    fn path(&self) -> String {
+        below(&self.path, self.key)
     }
 
     pub fn section(&self, name: impl Into<String>) -> Option<Section<'a>> {
         match self.value {
-            DeValue::Table(table) => Some(Section::new(self.document, name, self.at, table)),
+            DeValue::Table(table) => Some(Section {
+                document: self.document,
+                name: name.into(),
+                path: self.path(),
+                at: self.at,
+                table,
+                known: RefCell::default(),
+            }),
             other => {
                 self.refuse(format!("is {}; it must be a table: [section] or {{ key = value }}", described(other)));
                 None

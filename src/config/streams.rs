@@ -1,6 +1,6 @@
 //! `[streams.NAME]`: its inputs, how they are encoded and packaged, and what can't go together.
 
-use super::problem::{Document, Quoted};
+use super::problem::Quoted;
 use super::section::{Field, Section};
 use super::{
     AUDIO_BITRATE_BPS, CameraFormat, EncodeConfig, GOP_MS, HlsConfig, InputSource, Inputs, MAX_HISTORY_S, MAX_STREAMS,
@@ -24,7 +24,7 @@ const MAX_ENCODED: Size = Size { width: 3840, height: 2160 };
 /// The keys of `[streams.NAME.encode]` that only a picture encoded here has a use for.
 const VIDEO_KEYS: [&str; 4] = ["video_bitrate", "gop_ms", "encoder", "profile"];
 
-pub(super) fn streams(document: &Document<'_>, section: &Section<'_>) -> BTreeMap<StreamName, StreamConfig> {
+pub(super) fn streams(section: &Section<'_>) -> BTreeMap<StreamName, StreamConfig> {
     let mut streams = BTreeMap::new();
     // In the order of the file, so that messages speak of what stands above.
     let mut fields: Vec<_> = section.fields().collect();
@@ -35,7 +35,7 @@ pub(super) fn streams(document: &Document<'_>, section: &Section<'_>) -> BTreeMa
     let mut cameras = BTreeMap::new();
     for field in fields.iter().take(MAX_STREAMS) {
         let name = StreamName::new(field.key).map_err(|why| {
-            document.refuse(field.at, format!("\"{}\" can't be a stream's name: {why}", Quoted(field.key)));
+            field.say(format!("\"{}\" can't be a stream's name: {why}", Quoted(field.key)));
         });
         if let Some(config) = stream(field, &mut cameras)
             && let Ok(name) = name
@@ -186,10 +186,11 @@ struct Tables<'a> {
 
 impl Tables<'_> {
     /// At `key` where it is given, else at the stream.
-    fn refuse(&self, table: Option<&Section<'_>>, key: &str, why: &str) {
-        match table.and_then(|table| table.fields().find(|field| field.key == key)) {
+    fn refuse(&self, table: &'static str, key: &str, why: &str) {
+        let section = if table == "encode" { self.encode } else { self.hls };
+        match section.and_then(|table| table.fields().find(|field| field.key == key)) {
             Some(field) => field.refuse(why),
-            None => self.stream.refuse(format!("`{key}` {why}")),
+            None => self.stream.refuse_missing(&[table, key], format!("`{key}` {why}")),
         }
     }
 }
@@ -215,23 +216,23 @@ fn check_durations(tables: &Tables<'_>, encode: &EncodeConfig, hls: &HlsConfig, 
     let (gop_ms, &HlsConfig { part_ms, segment_ms, window }) = (encode.gop_ms, hls);
     if part_ms > segment_ms {
         let why = format!("({part_ms}) is longer than segment_ms ({segment_ms}); it must be at most as long");
-        tables.refuse(tables.hls, "part_ms", &why);
+        tables.refuse("hls", "part_ms", &why);
     }
     if part_ms < frame_ms {
         let why = format!("({part_ms}) is shorter than one frame; at this fps it must be at least {frame_ms}");
-        tables.refuse(tables.hls, "part_ms", &why);
+        tables.refuse("hls", "part_ms", &why);
     }
     if gop_ms > segment_ms {
         let why = format!(
             "({gop_ms}) is longer than segment_ms ({segment_ms}), but each segment starts with a key frame; \
              it must be at most as long"
         );
-        tables.refuse(tables.encode, "gop_ms", &why);
+        tables.refuse("encode", "gop_ms", &why);
     }
     let history_s = u64::from(segment_ms) * window as u64 / 1_000;
     if history_s > MAX_HISTORY_S {
         let why = format!("times segment_ms is {history_s} s; at most {MAX_HISTORY_S} s are kept in memory");
-        tables.refuse(tables.hls, "window", &why);
+        tables.refuse("hls", "window", &why);
     }
 }
 
@@ -239,13 +240,15 @@ fn check_size(tables: &Tables<'_>, encode: &EncodeConfig, size: Size) {
     let Size { width, height } = size;
     let (long, short) = (width.max(height), width.min(height));
     if long > MAX_ENCODED.width || short > MAX_ENCODED.height {
-        let key = if tables.stream.fields().any(|field| field.key == "input") { "input" } else { "video" };
         let why = format!("is {size}, more than any encoder here takes; at most {MAX_ENCODED} is possible");
-        tables.refuse(Some(tables.stream), key, &why);
+        // There is one: where else would the size be from?
+        if let Some(source) = tables.stream.fields().find(|field| matches!(field.key, "input" | "video")) {
+            source.refuse(why);
+        }
     } else if encode.encoder == EncoderChoice::V4l2M2m && long > MAX_M2M_SIDE {
         let why =
             format!("can't be \"v4l2m2m\" at {size}; use \"auto\" or \"openh264\", or at most {MAX_M2M_SIDE} a side");
-        tables.refuse(tables.encode, "encoder", &why);
+        tables.refuse("encode", "encoder", &why);
     }
 }
 
@@ -253,7 +256,7 @@ fn check_bitrate(tables: &Tables<'_>, encode: &EncodeConfig) {
     if encode.encoder == EncoderChoice::V4l2M2m && encode.video_bitrate_bps > MAX_M2M_BITRATE_BPS {
         let most = MAX_M2M_BITRATE_BPS / 1_000_000;
         let why = format!("is more than the encoder \"v4l2m2m\" can do; it must be at most \"{most}M\"");
-        tables.refuse(tables.encode, "video_bitrate", &why);
+        tables.refuse("encode", "video_bitrate", &why);
     }
 }
 

@@ -639,3 +639,40 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn problems_say_which_key_they_are_about_and_where_it_stands() {
+    let text = "  [http]\n  listen = 7\n[streams.\"a.b\"]\nvideo = { source = \"test\", size = 3 }\n\
+        [streams.c]\nvideo = { source = \"v4l2\" }\n[streams.c.encode]\ngop_ms = 9000\nx = 1\n[streams.api]\n";
+    let Err(ConfigError::Invalid { problems, .. }) = parse(text) else { panic!("many problems") };
+    let told: Vec<_> = problems.iter().map(|problem| (problem.line, problem.column, problem.path.as_str())).collect();
+    let expected = [
+        (2, 3, "http.listen"),
+        (4, 28, "streams.\"a.b\".video.size"),
+        (6, 1, "streams.c.video.device"),
+        (9, 1, "streams.c.encode.x"),
+        (10, 10, "streams.api"),
+        (10, 10, "streams.api"),
+    ];
+    assert_eq!(told, expected, "{problems:#?}");
+    let Err(ConfigError::Invalid { problems, .. }) = parse("ä = \"é\" = 1\n") else { panic!("no TOML") };
+    assert!(problems.iter().all(|problem| problem.line == 1 && problem.path.is_empty()), "{problems:#?}");
+}
+
+#[test]
+fn a_setting_that_is_not_given_is_named_all_the_same() {
+    let text = "[streams.a]\ninput = { source = \"test\", fps = 1 }\n[streams.a.hls]\nsegment_ms = 500\n";
+    let Err(ConfigError::Invalid { problems, .. }) = parse(text) else { panic!("a frame is longer") };
+    assert!(problems.iter().any(|problem| problem.path == "streams.a.hls.part_ms"), "{problems:#?}");
+}
+
+#[test]
+fn what_the_box_chooses_can_stand_in_a_file() {
+    for camera in [None, Some("/dev/video0"), Some("/dev/v4l/by-id/a \"b\" \\c")] {
+        for microphone in [None, Some("default"), Some("hw:CARD=\"x\"")] {
+            let text = Config::automatic_text(camera.map(Path::new), microphone);
+            let read = parse(&text).unwrap_or_else(|error| panic!("{text}: {error}"));
+            assert_eq!(read, Config::automatic(camera.map(PathBuf::from), microphone.map(str::to_owned)), "{text}");
+        }
+    }
+}

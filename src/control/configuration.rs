@@ -1,19 +1,45 @@
 //! The configuration file of a running box: read, checked, replaced, and what follows for the streams.
 //!
 //! The file is replaced in one step, and the one before it stays beside it as `FILE.bak`. Streams whose
-//! sections are the same go on as if nothing had been.
+//! sections are the same go on as if nothing had been. A box that chose its streams itself has no file until
+//! something is changed. Secrets don't leave: who reads gets marks, and who writes a mark back keeps them.
 
 use super::{Control, ControlError, State, What};
+use crate::config::edit::{Hidden, merged, stray_mark};
 use crate::config::{Config, ConfigError, Problem, StreamConfig};
 use serde::Serialize;
+use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
 use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// What a new configuration is called in messages.
 const SENT: &str = "the configuration";
+
+/// A configuration as it is shown.
+#[derive(Debug)]
+pub struct Configuration {
+    /// The file's text, its secrets hidden.
+    pub text: String,
+    /// Another one for each content of the file.
+    pub version: String,
+    /// The file it stands in, or will, once something is changed.
+    pub file: PathBuf,
+    /// Whether that is there.
+    pub saved: bool,
+}
+
+/// A configuration that somebody wants; marks of secrets stand for the secrets.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Wanted {
+    /// As the file's text.
+    Text(String),
+    /// What it is to say; comments and order stay as they are.
+    Settings(toml::Table),
+}
 
 /// What became of the streams when a configuration was replaced.
 #[derive(Debug, Default, PartialEq, Eq, Serialize)]
@@ -25,6 +51,9 @@ pub struct Replaced {
     pub failed: Vec<Failed>,
     /// Sections that have changed and take effect when the box is started again.
     pub after_restart: Vec<&'static str>,
+    /// Of the configuration that is there now.
+    #[serde(skip)]
+    pub version: String,
 }
 
 /// A stream that is not as the configuration says.
@@ -34,45 +63,121 @@ pub struct Failed {
     pub cause: String,
 }
 
-/// Checks a configuration without using it; `Err` is everything that is wrong with it.
-pub fn check(text: &str) -> Result<Config, Vec<Problem>> {
-    Config::parse(text, SENT).map_err(|error| match error {
+fn check(text: &str) -> Result<Config, Vec<Problem>> {
+    let parsed = Config::parse(text, SENT).map_err(|error| match error {
         ConfigError::Invalid { problems, .. } => problems,
-        ConfigError::Read { error, .. } => vec![Problem { line: 1, message: error.to_string() }],
-    })
+        ConfigError::Read { error, .. } => vec![Problem::at(text, 0, String::new(), error.to_string())],
+    });
+    match stray_mark(text) {
+        Some(at) => {
+            let message = "here stood a secret that the file no longer has; put it in again".to_owned();
+            let mut problems = parsed.err().unwrap_or_default();
+            let stray = Problem::at(text, at, String::new(), message);
+            // The mark itself is no hash either; one message about it is enough.
+            problems.retain(|problem| problem.line != stray.line);
+            problems.push(stray);
+            problems.sort();
+            Err(problems)
+        }
+        None => parsed,
+    }
+}
+
+/// What stands in the file; nothing, where there is none.
+fn read(file: &Path) -> Result<Option<String>, ControlError> {
+    match fs::read_to_string(file) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(ControlError::File { file: file.to_owned(), error }),
+    }
+}
+
+fn version(text: &str) -> String {
+    let digest = Sha256::digest(text);
+    digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
 }
 
 impl Control {
-    /// The text of the configuration file as it is now.
-    pub async fn configuration(self: &Arc<Self>) -> Result<String, ControlError> {
+    /// The configuration as it is now.
+    pub async fn configuration(self: &Arc<Self>) -> Result<Configuration, ControlError> {
         self.change(|control| {
-            let file = control.file()?;
-            fs::read_to_string(file).map_err(|error| ControlError::File { file: file.to_owned(), error })
+            let file = control.file()?.to_owned();
+            let saved = read(&file)?;
+            let text = control.completed(saved.clone().unwrap_or_default());
+            Ok(Configuration { version: version(&text), text: Hidden::of(&text).text, file, saved: saved.is_some() })
+        })
+        .await
+    }
+
+    /// Checks a configuration without using it; [`ControlError::Invalid`] is everything that is wrong with it.
+    pub async fn check(self: &Arc<Self>, wanted: Wanted) -> Result<(), ControlError> {
+        self.change(move |control| {
+            let old = control.file().ok().map(read).transpose()?.flatten();
+            let text = control.text_of(&wanted, old.unwrap_or_default());
+            check(&text).map(drop).map_err(ControlError::Invalid)
         })
         .await
     }
 
     /// Replaces the configuration file and makes the streams what it says. Nothing is touched when the text
-    /// is no good or the file can't be written.
-    pub async fn replace(self: &Arc<Self>, text: String) -> Result<Replaced, ControlError> {
-        self.change(move |control| control.replace_now(&text)).await
+    /// is no good, the file can't be written, or it isn't one of `versions` any more.
+    pub async fn replace(
+        self: &Arc<Self>,
+        wanted: Wanted,
+        versions: Option<Vec<String>>,
+    ) -> Result<Replaced, ControlError> {
+        self.change(move |control| control.replace_now(&wanted, versions.as_deref())).await
+    }
+
+    /// A file's text, with the streams that the box chose itself where it has none.
+    fn completed(&self, text: String) -> String {
+        let without_streams = |text: &str| {
+            let streams = |settings: toml::Table| settings.get("streams").cloned();
+            let none = |streams: toml::Value| streams.as_table().is_some_and(toml::Table::is_empty);
+            text.parse().is_ok_and(|settings| streams(settings).is_none_or(none))
+        };
+        match self.chosen.get() {
+            Some(chosen) if text.is_empty() => chosen.clone(),
+            Some(chosen) if without_streams(&text) => format!("{}\n\n{chosen}", text.trim_end()),
+            _ => text,
+        }
+    }
+
+    /// The text that is wanted, over the one that is there.
+    fn text_of(&self, wanted: &Wanted, old: String) -> String {
+        let shown = Hidden::of(&self.completed(old));
+        shown.restored(&match wanted {
+            Wanted::Text(text) => text.clone(),
+            Wanted::Settings(settings) => merged(&shown.text, settings),
+        })
     }
 
     fn file(&self) -> Result<&Path, ControlError> {
         self.file.get().map(PathBuf::as_path).ok_or(ControlError::NoFile)
     }
 
-    fn replace_now(&self, text: &str) -> Result<Replaced, ControlError> {
-        let new = check(text).map_err(ControlError::Invalid)?;
+    fn replace_now(&self, wanted: &Wanted, versions: Option<&[String]>) -> Result<Replaced, ControlError> {
+        let file = self.file()?;
+        let saved = read(file)?;
+        let current = self.completed(saved.clone().unwrap_or_default());
+        if versions.is_some_and(|versions| !versions.contains(&version(&current))) {
+            return Err(ControlError::Changed);
+        }
+        let text = self.text_of(wanted, current.clone());
+        let new = check(&text).map_err(ControlError::Invalid)?;
         if new.streams.is_empty() {
             return Err(ControlError::NoStreams);
         }
-        let file = self.file()?;
         let failed = |error| ControlError::File { file: file.to_owned(), error };
         // Where the file is broken by now, everything beside the streams counts as changed.
-        let old = Config::load(file).ok();
-        write_keeping_old(file, text).map_err(failed)?;
-        log::info!("the configuration has been replaced; the one before is {}", beside(file, "bak").display());
+        let old = Config::parse(&current, SENT).ok();
+        if saved.is_some() {
+            write_keeping_old(file, &text).map_err(failed)?;
+            log::info!("the configuration has been replaced; the one before is {}", beside(file, "bak").display());
+        } else {
+            write_new(file, &text).map_err(failed)?;
+            log::info!("the configuration stands in {} from now on", file.display());
+        }
         // Before any stream starts that isn't for everybody.
         if let Some(access) = self.access.get() {
             access.set_policies(new.policies(), new.access.admin_password_hash.clone());
@@ -86,6 +191,7 @@ impl Control {
         .into_iter()
         .filter_map(|(section, changed)| changed.then_some(section))
         .collect();
+        replaced.version = version(&text);
         self.tell(What::ConfigurationChanged);
         Ok(replaced)
     }
@@ -153,24 +259,31 @@ fn write_keeping_old(file: &Path, text: &str) -> io::Result<()> {
     // Through a link, so that it stays one.
     let file = fs::canonicalize(file)?;
     let permissions = fs::metadata(&file)?.permissions();
-    let put = |path: &Path, bytes: &[u8]| {
-        let temporary = beside(path, "new");
-        let written = File::create(&temporary).and_then(|mut out| {
-            // Before anything stands in it: there may be secrets.
-            out.set_permissions(permissions.clone())?;
-            out.write_all(bytes)?;
-            out.sync_all()?;
-            fs::rename(&temporary, path)
-        });
-        if written.is_err() {
-            let _ = fs::remove_file(&temporary);
-        }
-        written
-    };
-    put(&beside(&file, "bak"), &fs::read(&file)?)?;
-    put(&file, text.as_bytes())?;
-    // The names are on the disk too.
-    file.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+    put(&beside(&file, "bak"), &fs::read(&file)?, &permissions)?;
+    put(&file, text.as_bytes(), &permissions)
+}
+
+/// A file that isn't there yet; its owner's alone, since secrets may come to stand in it.
+fn write_new(file: &Path, text: &str) -> io::Result<()> {
+    put(file, text.as_bytes(), &Permissions::from_mode(0o600))
+}
+
+/// In one step, and on the disk before it returns.
+fn put(path: &Path, bytes: &[u8], permissions: &Permissions) -> io::Result<()> {
+    let temporary = beside(path, "new");
+    let written = File::create(&temporary).and_then(|mut out| {
+        // Before anything stands in it: there may be secrets.
+        out.set_permissions(permissions.clone())?;
+        out.write_all(bytes)?;
+        out.sync_all()?;
+        fs::rename(&temporary, path)
+    });
+    if written.is_err() {
+        let _ = fs::remove_file(&temporary);
+    }
+    written?;
+    // The name is on the disk too.
+    path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
 }
 
 /// `FILE.bak`.

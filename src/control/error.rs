@@ -17,12 +17,14 @@ pub enum ControlError {
     NotEncodedHere { name: String },
     #[error("a video bitrate is from {min} to {max} bits a second", min = range.start(), max = range.end())]
     Bitrate { range: std::ops::RangeInclusive<u32> },
-    #[error("the box was started without a configuration file; start it with --config")]
+    #[error("the box has no file to keep its configuration in")]
     NoFile,
     #[error("the configuration has no streams; while the box runs it needs one at least")]
     NoStreams,
     #[error("{} can't be read or written: {error}", file.display())]
     File { file: PathBuf, error: io::Error },
+    #[error("somebody else has changed the configuration meanwhile; look at it again")]
+    Changed,
     #[error("the configuration is not good")]
     Invalid(Vec<Problem>),
     #[error("the box is stopping")]

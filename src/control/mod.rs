@@ -15,7 +15,7 @@ mod settings;
 mod tests;
 mod watch;
 
-pub use configuration::{Failed, Replaced, check};
+pub use configuration::{Configuration, Failed, Replaced, Wanted};
 pub use error::ControlError;
 pub use events::{Event, Events, What};
 pub use running::Served;
@@ -59,8 +59,10 @@ pub struct Control {
     /// Held by the one change that is being made.
     changing: Arc<Mutex<()>>,
     events: Events,
-    /// What the streams were read from; unset where the box chose them itself.
+    /// What the configuration is read from, or will be.
     file: OnceLock<PathBuf>,
+    /// The streams that the box chose itself, as they would stand in a file.
+    chosen: OnceLock<String>,
     access: OnceLock<Arc<Access>>,
 }
 
@@ -85,6 +87,7 @@ impl Control {
             changing: Arc::default(),
             events: Events::default(),
             file: OnceLock::new(),
+            chosen: OnceLock::new(),
             access: OnceLock::new(),
         })
     }
@@ -93,6 +96,11 @@ impl Control {
     pub fn set_file(&self, file: PathBuf) {
         // A second file is the caller's mistake, and changes nothing.
         let _ = self.file.set(file);
+    }
+
+    /// Says, once, which streams the box chose itself, because the file has none or isn't there.
+    pub fn set_chosen(&self, text: String) {
+        let _ = self.chosen.set(text);
     }
 
     /// Says, once, who is told for whom streams are when the configuration changes.

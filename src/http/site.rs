@@ -285,7 +285,7 @@ fn options(route: Route<'_>) -> Response<Body> {
     headers.insert(ACCESS_CONTROL_ALLOW_METHODS, methods);
     headers.insert(
         ACCESS_CONTROL_ALLOW_HEADERS,
-        HeaderValue::from_static("authorization, content-type, range, if-none-match, cache-control"),
+        HeaderValue::from_static("authorization, content-type, range, if-match, if-none-match, cache-control"),
     );
     headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("86400"));
     response

@@ -23,4 +23,5 @@ mod observe;
 mod operation;
 mod plays;
 mod protocol;
+mod settings;
 mod setup;

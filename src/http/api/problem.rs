@@ -26,6 +26,12 @@ pub struct Place {
     /// Counted from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub line: Option<usize>,
+    /// In characters, counted from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub column: Option<usize>,
+    /// The key that it is about, with dots: `streams.camera.video.size`.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub path: String,
 }
 
 impl Problem {
@@ -68,12 +74,12 @@ mod tests {
 
     #[test]
     fn a_problem_as_json() {
-        let place = Place { detail: "too long".to_owned(), line: Some(3) };
+        let place = Place { detail: "too long".to_owned(), line: Some(3), column: None, path: "a.b".to_owned() };
         let problem = Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "Not good.").with(vec![place]);
         assert_eq!(
             serde_json::to_value(&problem).expect("plain"),
             serde_json::json!({ "title": "Unprocessable Entity", "status": 422, "detail": "Not good.",
-                "errors": [{ "detail": "too long", "line": 3 }] })
+                "errors": [{ "detail": "too long", "line": 3, "path": "a.b" }] })
         );
         let response = Response::from(problem);
         assert_eq!(response.status(), StatusCode::UNPROCESSABLE_ENTITY);

@@ -173,6 +173,7 @@ impl From<ControlError> for Problem {
             ControlError::Stopped { .. } | ControlError::NotEncodedHere { .. } | ControlError::NoFile => {
                 StatusCode::CONFLICT
             }
+            ControlError::Changed => StatusCode::PRECONDITION_FAILED,
             ControlError::Bitrate { .. } | ControlError::NoStreams | ControlError::Invalid(_) => {
                 StatusCode::UNPROCESSABLE_ENTITY
             }
