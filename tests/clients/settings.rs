@@ -70,3 +70,38 @@ fn the_log_is_read_on_from_where_one_was() {
     assert_eq!(box_.get("/api/v1/log?level=loud").status, 400);
     assert_eq!(box_.get_with("/api/v1/log", &[("Origin", "http://evil.example")]).status, 401);
 }
+
+/// By the console's pages: see settings.mjs.
+mod browser {
+    use super::*;
+    use crate::ffmpeg;
+    use serde_json::Value;
+
+    const VISIT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients/browser/settings.mjs");
+    const STREAM: &str = "[streams.camera]\ninput = { source = \"test\", size = \"320x180\", fps = 15 } # the altar\n";
+
+    #[test]
+    fn settings_people_log_and_phones_work_on_a_desktop_and_on_a_phone() {
+        let folder = Folder::new();
+        let code_file = folder.file("state/claim-code");
+        let screenshots = std::env::var("CAPTUREBOX_SCREENSHOTS").unwrap_or_else(|_| folder.file("screenshots"));
+        let mut box_ = Appliance::start_in(folder, STREAM);
+        let url = format!("https://{}/", box_.https_address());
+        let code = std::fs::read_to_string(code_file).expect("an unclaimed box has a code");
+        let said = ffmpeg::run("node", &[VISIT, &url, code.trim(), &screenshots]);
+        let visits: Value = serde_json::from_slice(&said).expect("settings.mjs writes JSON");
+        println!("{visits:#}");
+        let visits = visits.as_array().expect("visits");
+        assert_eq!(visits.len(), 2);
+        for (visit, rate) in visits.iter().zip(["12", "10"]) {
+            assert_eq!((&visit["problems"], &visit["violations"]), (&Value::from([""; 0]), &Value::from([""; 0])));
+            let text = |name: &str| visit[name].as_str().unwrap_or_else(|| panic!("no {name} in {visit:#}"));
+            assert!(text("atField").contains("it must be from 1 to 120"), "at the field");
+            assert!(text("told").contains("Started anew, with a short gap: camera"), "{}", text("told"));
+            assert!(text("saved").contains(&format!("fps = {rate} }} # the altar")), "{}", text("saved"));
+            assert_eq!(visit["theirs"], true, "what somebody else saved is still there");
+            assert!(text("player").contains("/camera/index.m3u8?token="), "{}", text("player"));
+            assert!(visit["found"].as_u64() > Some(0), "the log has it");
+        }
+    }
+}

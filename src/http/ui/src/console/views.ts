@@ -3,6 +3,10 @@
 import type { ComponentType } from "preact";
 import type { Role } from "./api.ts";
 import { DevicesView } from "./devices.tsx";
+import { LogView } from "./log.tsx";
+import { PeopleView } from "./people.tsx";
+import { PhoneView } from "./phone.tsx";
+import { SettingsView } from "./settings.tsx";
 import { ICONS } from "./ui.tsx";
 import { WallView } from "./wall.tsx";
 
@@ -20,4 +24,8 @@ export interface View {
 export const VIEWS: View[] = [
   { name: "", title: "Streams", icon: ICONS.wall, role: null, show: WallView },
   { name: "devices", title: "Devices", icon: ICONS.camera, role: "viewer", show: DevicesView },
+  { name: "settings", title: "Settings", icon: ICONS.settings, role: "admin", show: SettingsView },
+  { name: "people", title: "People", icon: ICONS.people, role: "admin", show: PeopleView },
+  { name: "phone", title: "Phones", icon: ICONS.phone, role: "viewer", show: PhoneView },
+  { name: "log", title: "Log", icon: ICONS.log, role: "admin", show: LogView },
 ];
