@@ -46,16 +46,20 @@ impl Settings {
 
     /// EXT-X-PART-INF:PART-TARGET, ns, rounded up. Whole frames, so that at a constant rate every part is
     /// all of it: of pictures no fewer than `part_ms`, of sound no more (so the pictures' PART-HOLD-BACK
-    /// holds for both).
+    /// holds for both). Sound beside pictures comes in parts of half the length: an AAC encoder is some
+    /// 60 ms behind, so with parts as long as the pictures' a player would always wait for the sound.
     pub(super) fn part_target_nanos(&self, track: &Track, first: &AccessUnit) -> i64 {
         let part_nanos = i128::from(self.part_ms.max(1)) * 1_000_000;
         let rate = frame_rate(track, first);
         let (num, den) = (i128::from(rate.den()), i128::from(rate.num()));
-        let round_up = track.id.is_video();
         let second = i128::from(NANOS_PER_SECOND);
-        let (frames, rest) = (part_nanos * den / (num * second), part_nanos * den % (num * second));
-        let frames = (frames + i128::from(round_up && rest > 0)).max(1);
-        let nanos = (frames * num * second + den - 1) / den;
+        let (whole, rest) = (part_nanos * den / (num * second), part_nanos * den % (num * second));
+        let frames = match (track.id.is_video(), self.expect_video) {
+            (true, _) => whole + i128::from(rest > 0),
+            (false, true) => (whole + 1) / 2,
+            (false, false) => whole,
+        };
+        let nanos = (frames.max(1) * num * second + den - 1) / den;
         i64::try_from(nanos).unwrap_or(MAX_PART_NANOS).min(MAX_PART_NANOS)
     }
 }

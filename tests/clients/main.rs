@@ -21,6 +21,7 @@ mod files;
 mod lan;
 mod observe;
 mod operation;
+mod players;
 mod plays;
 mod protocol;
 mod settings;
