@@ -136,6 +136,7 @@ fn serve(
     stop: impl Future<Output = ()>,
 ) -> Result<(), AppError> {
     let threads = control.supervisor().clone();
+    runtime.spawn(Arc::clone(&site).keep_history());
     let ended = async move {
         stop.await;
         let joined = tokio::task::spawn_blocking(move || threads.join(STOP_WITHIN)).await;

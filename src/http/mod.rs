@@ -17,6 +17,7 @@ mod census;
 mod connection;
 mod counts;
 mod headers;
+mod history;
 mod https;
 mod listener;
 mod media;
@@ -26,6 +27,7 @@ mod range;
 mod route;
 mod setup;
 mod site;
+mod viewers;
 mod watch;
 
 pub use counts::ConnectionCounts;

@@ -1,4 +1,5 @@
 //! What stands at each address: one function from a request to its answer.
+#![allow(clippy::disallowed_methods, reason = "a shell: notes when somebody watches")]
 
 use super::access::{self, Caller, Needs};
 use super::api::{self, Call, Problem, Takes};
@@ -6,28 +7,31 @@ use super::assets::{self, Page};
 use super::body::Body;
 use super::counts::ConnectionCounts;
 use super::headers::shared;
+use super::history::{self, History};
 use super::media::Asked;
 use super::metrics::{self, StreamSample};
 use super::problem::{not_found, problem, refusal};
 use super::route::Route;
 use super::setup::Setup;
+use super::viewers::Viewers;
 use super::watch::Limits;
 use crate::access::{Access, Credential, Refusal, Who, is_key};
 use crate::control::{Control, Served};
 use crate::snapshot::Snapshots;
 use crate::stream::{Stream, Streams};
 use crate::system::{Status, System};
-use crate::time::Epoch;
+use crate::time::{Epoch, MonoTime};
 use bytes::Bytes;
 use hyper::body::SizeHint;
 use hyper::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_MAX_AGE, ALLOW, CONNECTION, HeaderValue,
-    LOCATION, WWW_AUTHENTICATE,
+    LOCATION, USER_AGENT, WWW_AUTHENTICATE,
 };
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode};
 use std::fmt::Display;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::time::MissedTickBehavior;
 
 const TOO_LARGE: &str = "Nothing here takes a body of that size.\n";
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
@@ -40,6 +44,8 @@ pub struct Site {
     system: Arc<System>,
     connections: ConnectionCounts,
     setup: Setup,
+    viewers: Viewers,
+    history: Mutex<History>,
 }
 
 impl Site {
@@ -52,6 +58,8 @@ impl Site {
             system,
             connections: ConnectionCounts::default(),
             setup: Setup::default(),
+            viewers: Viewers::default(),
+            history: Mutex::default(),
         }
     }
 
@@ -62,6 +70,43 @@ impl Site {
 
     pub fn setup(&self) -> &Setup {
         &self.setup
+    }
+
+    /// Remembers how everything is, step by step, for as long as it is polled.
+    pub async fn keep_history(self: Arc<Self>) {
+        let mut step = tokio::time::interval(history::STEP);
+        step.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            step.tick().await;
+            let system = self.system_status().await;
+            let zones = system.iter().flat_map(|status| &status.board.temperatures).map(|zone| zone.celsius);
+            let hottest = zones.reduce(f64::max);
+            let streams = self.streams().list();
+            let now = streams.iter().map(|stream| (stream.name().to_owned(), self.sample(stream))).collect();
+            self.history().push(hottest, now);
+        }
+    }
+
+    fn sample(&self, stream: &Stream) -> history::StreamSample {
+        let status = stream.status();
+        let served = self.served(stream.name());
+        let counts = served.as_ref().and_then(|served| served.report.as_ref()).map(|report| report.counts());
+        let lost = counts.as_ref().map_or(0, |counts| counts.dropped_frames + counts.dropped_units);
+        history::StreamSample {
+            bitrate_bps: status.tracks.iter().map(|track| track.measured_bps).sum(),
+            fps: counts.map(|counts| counts.capture_fps),
+            dropped: status.dropped + lost,
+            viewers: self.viewers_of(stream.name()),
+        }
+    }
+
+    pub fn history(&self) -> MutexGuard<'_, History> {
+        self.history.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many watch a stream now.
+    pub fn viewers_of(&self, stream: &str) -> usize {
+        self.viewers.count(stream, MonoTime::now())
     }
 
     /// What became of the connections to it.
@@ -213,6 +258,8 @@ impl Site {
             Ok(asked) => asked,
             Err(response) => return Found::Answer(response),
         };
+        let agent = head.headers.get(USER_AGENT).map_or(&[][..], HeaderValue::as_bytes);
+        self.viewers.note(stream, caller.address.ip(), agent, MonoTime::now());
         // A player doesn't repeat the token for what the playlist names; addresses below a key need none.
         let below = match (&who, &asker.credential) {
             (Who::Token(id), Credential::Token(_)) => Some(self.access.viewing_key(stream, id)),

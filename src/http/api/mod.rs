@@ -13,6 +13,7 @@ mod config;
 mod devices;
 mod events;
 mod health;
+mod history;
 mod log;
 mod openapi;
 mod problem;
@@ -49,6 +50,7 @@ static RESOURCES: &[&Resource] = &[
     &system::RESOURCE,
     &health::RESOURCE,
     &setup::RESOURCE,
+    &history::RESOURCE,
     &session::RESOURCE,
     &tokens::RESOURCE,
     &accounts::RESOURCE,

@@ -70,6 +70,8 @@ struct Entry {
     status: StreamStatus,
     /// Whether it runs; how its sources do stands in `sources`.
     state: Option<State>,
+    /// Who watches, as far as addresses and programs tell people apart.
+    viewers: usize,
     /// The video bitrate that was asked for since the start, bits a second.
     bitrate_target_bps: Option<u32>,
     /// The page that plays it, a path.
@@ -95,6 +97,7 @@ fn entry(site: &Site, stream: &Stream) -> Entry {
     Entry {
         status,
         state: site.control().state(name),
+        viewers: site.viewers_of(name),
         bitrate_target_bps: stream.bitrate_target(),
         page: format!("/{name}/"),
         hls,
