@@ -1,4 +1,6 @@
-//! The page in Debian's Chromium, headless: what a viewer sees and hears.
+//! The pages in Debian's Chromium, headless: what a viewer sees and hears; below, what the console does.
+
+mod console;
 
 use crate::appliance::Appliance;
 use crate::ffmpeg::run;

@@ -59,6 +59,20 @@ export interface Stream {
   pipeline: Pipeline | null;
 }
 
+/** The last ten minutes: a number a step, oldest first, null where there was none. */
+export interface StreamHistory {
+  step_s: number;
+  bitrate_bps: (number | null)[];
+  fps: (number | null)[];
+  dropped: (number | null)[];
+  viewers: (number | null)[];
+}
+
+export interface BoardHistory {
+  step_s: number;
+  temperature_celsius: (number | null)[];
+}
+
 export interface System {
   version: string;
   board: {

@@ -29,12 +29,15 @@ function Listed({ devices: { cameras, hdmi_inputs, microphones, encoders, unread
       {encoders.map(({ name, path, makes, takes }) => (
         <Card key={path} title={name}>
           <p class="quiet">Hardware encoder · <code>{path}</code></p>
-          <dl class="facts"><dt>Makes</dt><dd>{makes.join(", ")}</dd><dt>Takes</dt><dd>{takes.join(", ")}</dd></dl>
+          <dl class="facts">
+            <div><dt>Makes</dt><dd>{makes.join(", ")}</dd></div>
+            <div><dt>Takes</dt><dd>{takes.join(", ")}</dd></div>
+          </dl>
         </Card>
       ))}
       {unreadable.length > 0 && (
         <Card title="Can't be read">
-          <dl class="facts">{unreadable.map(({ path, reason }) => <><dt><code>{path}</code></dt><dd>{reason}</dd></>)}</dl>
+          <dl class="facts">{unreadable.map(({ path, reason }) => <div key={path}><dt><code>{path}</code></dt><dd>{reason}</dd></div>)}</dl>
         </Card>
       )}
     </div>

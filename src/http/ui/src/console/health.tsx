@@ -7,8 +7,8 @@ import { Icon, ICONS } from "./ui.tsx";
 
 /** Boards hold themselves back from 80 °C. */
 const HOT_C = 75;
-/** Less free than this share is little. */
-const LITTLE = 0.1;
+/** Less free than this is little. Bytes. */
+const LITTLE = 1e9;
 
 export function Health() {
   const now = system.value;
@@ -37,8 +37,8 @@ export function readings({ version, board }: System): Reading[] {
   return [
     ...(hottest === null ? [] : [{ icon: ICONS.heat, name: "Temperature", text: `${Math.round(hottest)} °C`, bad: hottest >= HOT_C }]),
     ...(held === null ? [] : [{ icon: ICONS.bolt, name: "Power and throttling", text: held, bad: held !== "full speed" }]),
-    ...storage.map(({ path, total_bytes, available_bytes }) => ({
-      icon: ICONS.disk, name: `Storage at ${path}`, text: `${bytes(available_bytes)} free`, bad: available_bytes < total_bytes * LITTLE,
+    ...storage.map(({ path, available_bytes }) => ({
+      icon: ICONS.disk, name: `Storage at ${path}`, text: `${bytes(available_bytes)} free`, bad: available_bytes < LITTLE,
     })),
     ...(uptime_s === null ? [] : [{ icon: ICONS.clock, name: "Switched on for", text: duration(uptime_s), bad: false }]),
     { icon: ICONS.box, name: "Version of capturebox", text: version, bad: false },

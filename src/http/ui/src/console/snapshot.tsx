@@ -29,19 +29,22 @@ export function Snapshot({ name, running }: { name: string; running: boolean }) 
 
   useEffect(() => {
     if (!running) return undefined;
-    const gone = new AbortController();
+    let gone = false;
     let seen = true;
     const observer = new IntersectionObserver(([entry]) => { seen = entry?.isIntersecting ?? true; });
     observer.observe(frame.current!);
     let shown: string | null = null;
     let tag: string | null = null;
     const ask = async (): Promise<void> => {
-      const signal = AbortSignal.any([gone.signal, AbortSignal.timeout(PATIENCE_MS)]);
+      if (gone) return;
+      const signal = AbortSignal.timeout(PATIENCE_MS);
       // The browser keeps the picture and asks with its tag: an unchanged one isn't sent again.
       const answer = await fetch(`/api/v1/streams/${name}/snapshot.jpg`, { cache: "no-cache", signal });
       const newTag = answer.headers.get("etag");
       if (!answer.ok || (newTag !== null && newTag === tag)) return;
-      const next = URL.createObjectURL(await answer.blob());
+      const blob = await answer.blob();
+      if (gone) return;
+      const next = URL.createObjectURL(blob);
       const old = shown;
       [shown, tag] = [next, newTag];
       setPicture(next);
@@ -49,7 +52,7 @@ export function Snapshot({ name, running }: { name: string; running: boolean }) 
       if (old !== null) setTimeout(() => URL.revokeObjectURL(old), PAUSE_MS);
     };
     void (async () => {
-      while (!gone.signal.aborted) {
+      while (!gone) {
         // The next one may come better.
         if (seen && !document.hidden) await inTurn(ask).catch(() => {});
         await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
@@ -57,7 +60,7 @@ export function Snapshot({ name, running }: { name: string; running: boolean }) 
       if (shown !== null) URL.revokeObjectURL(shown);
     })();
     return () => {
-      gone.abort();
+      gone = true;
       observer.disconnect();
       setPicture(null);
     };

@@ -4,10 +4,11 @@ import { useState } from "preact/hooks";
 import { post, put, type Stream, type Track } from "./api.ts";
 import { condition } from "./condition.ts";
 import { bitrate, counted } from "./format.ts";
+import { Graphs } from "./graphs.tsx";
 import { refresh, stream as named, streams } from "./live.ts";
+import { LivePicture } from "./live_picture.tsx";
 import { Meters } from "./meters.tsx";
 import { say } from "./notices.ts";
-import { LivePicture } from "./live_picture.tsx";
 import { Code } from "./qr.tsx";
 import { href } from "./router.ts";
 import { may } from "./session.ts";
@@ -33,11 +34,10 @@ export function StreamView({ name }: { name: string }) {
         <div class="side">
           {may("operator") && <Controls stream={stream} />}
           <Share stream={stream} />
+          <Tracks tracks={stream.tracks} />
+          <Numbers stream={stream} />
         </div>
-      </div>
-      <div class="cards">
-        <Numbers stream={stream} />
-        <Tracks tracks={stream.tracks} />
+        <Graphs name={name} />
       </div>
     </>
   );
@@ -67,7 +67,7 @@ function Controls({ stream }: { stream: Stream }) {
         {stopped
           ? <Action kind="main" icon={ICONS.play} run={() => act("start")}>Start</Action>
           : <Action kind="danger" icon={ICONS.stop} run={() => act("stop")}>Stop</Action>}
-        <Action icon={ICONS.key} disabled={stopped || pipeline?.encoder == null}
+        <Action icon={ICONS.film} disabled={stopped || pipeline?.encoder == null}
           run={async () => { await act("key-frame"); say("A key frame is asked for."); }}>Key frame</Action>
       </div>
       {!stopped && pipeline?.encoder != null && <Bitrate stream={stream} />}

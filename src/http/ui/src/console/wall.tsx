@@ -32,8 +32,8 @@ function Tile({ stream }: { stream: Stream }) {
         <Snapshot name={name} running={now.kind !== "stopped"} />
         <Badge stream={stream} />
         {viewers > 0 && <span class="chip"><Icon path={ICONS.eye} />{viewers}<span class="unseen"> watching</span></span>}
-        {levels !== null && now.kind !== "stopped" && <Meters levels={levels} />}
       </div>
+      {levels !== null && now.kind !== "stopped" && <Meters levels={levels} />}
       <div class="foot">
         <h2>{name}</h2>
         <p>{now.cause ?? facts(stream)}</p>
