@@ -22,8 +22,8 @@ fn desktop_and_phone_sign_in_see_change_and_let_others_in() {
     let mut box_ = Appliance::start_in(folder, STREAM);
     let url = format!("https://{}/", box_.https_address());
     let code = std::fs::read_to_string(code_file).expect("an unclaimed box has a code");
-    let visits: Value =
-        serde_json::from_slice(&run("node", &[VISIT, &url, code.trim(), &screenshots])).expect("console.mjs writes JSON");
+    let visits: Value = serde_json::from_slice(&run("node", &[VISIT, &url, code.trim(), &screenshots]))
+        .expect("console.mjs writes JSON");
     println!("{visits:#}");
     let visits = visits.as_array().expect("visits");
     assert_eq!(visits.len(), 2);

@@ -25,7 +25,7 @@ export function StreamView({ name }: { name: string }) {
   const levels = stream.pipeline?.audio_levels ?? null;
   return (
     <>
-      <Title name={name}><Badge stream={stream} /></Title>
+      <Title name={name}><Badge stream={stream} told /></Title>
       <div class="studio">
         <div class="screen">
           <LivePicture name={name} runs={runs} note={now.cause} />

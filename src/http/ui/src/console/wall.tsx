@@ -46,10 +46,10 @@ const SIGNS: Record<Kind, string> = {
   "live": "M12 8a4 4 0 1 0 0 8 4 4 0 0 0 0-8z", "no-signal": ICONS.alert, "connecting": ICONS.wait, "error": ICONS.alert, "stopped": ICONS.stop,
 };
 
-/** The state, in a word, a colour and a shape. */
-export function Badge({ stream }: { stream: Stream }) {
+/** The state, in a word, a colour and a shape. `told`: read out when it changes. */
+export function Badge({ stream, told = false }: { stream: Stream; told?: boolean }) {
   const { kind, word } = condition(stream);
-  return <span class="badge" data-kind={kind}><Icon path={SIGNS[kind]} />{word}</span>;
+  return <span class="badge" data-kind={kind} role={told ? "status" : undefined}><Icon path={SIGNS[kind]} />{word}</span>;
 }
 
 /** "1280 × 720 · 30 fps · 2.4 Mbit/s" */
