@@ -1,6 +1,6 @@
 // What the box says now, asked for again and again while somebody looks, and at once when an event comes.
 
-import { effect, signal } from "@preact/signals";
+import { effect, signal, untracked } from "@preact/signals";
 import { ApiError, type Event, get, type Stream, type System } from "./api.ts";
 import { told } from "./condition.ts";
 import { say } from "./notices.ts";
@@ -33,6 +33,11 @@ export async function refresh(): Promise<void> {
   }
 }
 
+/** Asks how the board is, for whom that is. */
+async function refreshSystem(): Promise<void> {
+  system.value = may("viewer") ? await get<System>("/system").catch(() => system.value) : null;
+}
+
 /** Asks for as long as the page lives. */
 export function follow(): void {
   void repeat(async () => {
@@ -43,12 +48,13 @@ export function follow(): void {
     return reachable.value ? STREAMS_MS : AWAY_MS;
   });
   void repeat(async () => {
-    system.value = may("viewer") ? await get<System>("/system").catch(() => system.value) : null;
+    await refreshSystem();
     return SYSTEM_MS;
   });
   effect(() => {
     // By the account alone: what else changes in the session changes nothing here.
     const account = session.value?.account ?? null;
+    void untracked(refreshSystem);
     return account === null ? undefined : listen();
   });
 }
