@@ -47,11 +47,15 @@ pub enum BookError {
 #[serde(try_from = "String", into = "String")]
 pub struct AccountName(String);
 
+/// Of an account or a stream: what can stand in an address as it is.
+fn is_name(name: &str) -> bool {
+    let good = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    (1..=MAX_NAME_LEN).contains(&name.len()) && name.bytes().all(good) && !matches!(name, "." | "..")
+}
+
 impl AccountName {
     pub fn new(name: &str) -> Result<Self, BookError> {
-        let good = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
-        let fits = (1..=MAX_NAME_LEN).contains(&name.len()) && name.bytes().all(good) && !matches!(name, "." | "..");
-        if fits { Ok(Self(name.to_owned())) } else { Err(BookError::Name) }
+        if is_name(name) { Ok(Self(name.to_owned())) } else { Err(BookError::Name) }
     }
 
     pub fn as_str(&self) -> &str {
@@ -210,8 +214,8 @@ impl Book {
         }
         let streams = scope.streams.as_ref();
         let sensible = streams.is_none_or(|streams| (1..=MAX_TOKEN_STREAMS).contains(&streams.len()));
-        let short = streams.is_none_or(|streams| streams.iter().all(|stream| stream.len() <= MAX_NAME_LEN));
-        if !(scope.view || scope.publish) || !sensible || !short {
+        let named = streams.is_none_or(|streams| streams.iter().all(|stream| is_name(stream)));
+        if !(scope.view || scope.publish) || !sensible || !named {
             return Err(BookError::Scope);
         }
         if expires_unix_s.is_some_and(|expires| expires <= unix_s) {

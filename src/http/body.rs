@@ -109,14 +109,16 @@ impl Body {
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
-    /// A body without a length, which ends when the sender is dropped. Nothing empty may be sent.
+    /// A body without a length, which ends when the sender is dropped. Nothing empty may be sent, and
+    /// something more often than [`Limits::stall_time`](super::Limits::stall_time): a reader that takes
+    /// nothing for that long has stalled.
     pub fn coming(coming: mpsc::Receiver<Bytes>) -> Self {
         Self { coming: Some(coming), ..Self::default() }
     }
 
     /// Ties the connection's patience to this answer.
     pub fn ending(mut self, mut turn: Turn) -> Self {
-        if self.len() > 0 {
+        if self.len() > 0 || self.coming.is_some() {
             turn.offer();
         }
         self.turn = Some(turn);
@@ -142,14 +144,14 @@ impl hyper::body::Body for Body {
     type Error = Infallible;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Chunks>, Infallible>>> {
+        if let Some(turn) = &self.turn {
+            turn.take();
+        }
         if let Some(coming) = &mut self.coming {
             return coming.poll_recv(cx).map(|bytes| bytes.map(|bytes| Ok(Frame::data(Chunks::from(bytes)))));
         }
         let piece = self.piece.map_or(usize::MAX, NonZeroUsize::get);
         let chunks = self.chunks.split_to(piece);
-        if let Some(turn) = &self.turn {
-            turn.take();
-        }
         Poll::Ready((chunks.remaining > 0).then(|| Ok(Frame::data(chunks))))
     }
 

@@ -7,13 +7,14 @@
 
 use super::access::Caller;
 use super::body::Body;
+use super::problem::refusal;
 use super::site::Site;
 use super::watch::{Limits, Overdue, Protocol, Watch};
 use hyper::body::Incoming;
-use hyper::header::{CONTENT_LENGTH, HOST, HeaderValue};
+use hyper::header::{CONNECTION, CONTENT_LENGTH, HOST, HeaderValue, TRANSFER_ENCODING};
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
-use hyper::{Method, Request, Response};
+use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use std::convert::Infallible;
 use std::io::{self, IoSlice};
@@ -110,7 +111,16 @@ async fn answer(
             request.headers_mut().insert(HOST, host);
         }
     }
-    let mut response = site.answer(caller, limits, request).await;
+    // Two answers to how long the body is are how requests are smuggled past a proxy (RFC 9112 §6.1).
+    let chunked = protocol == Protocol::Http1 && request.headers().contains_key(TRANSFER_ENCODING);
+    let mut response = match chunked && request.headers().contains_key(CONTENT_LENGTH) {
+        true => refusal(request.uri().path(), StatusCode::BAD_REQUEST, "The body has two lengths.\n"),
+        false => site.answer(caller, limits, request).await,
+    };
+    if chunked {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    site.connections().answered(response.status());
     let mut body = std::mem::take(response.body_mut());
     if head_only {
         // Over HTTP/1.1 hyper does this.

@@ -2,6 +2,7 @@
 
 use super::connection::Ended;
 use super::watch::Overdue;
+use hyper::StatusCode;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Counts since the start. Each only grows.
@@ -27,6 +28,18 @@ pub struct ConnectionCounts {
     pub stall_overdue: AtomicU64,
     /// Malformed HTTP, or the network.
     pub failed: AtomicU64,
+    /// Answers by their status; what hyper refuses as malformed is none.
+    answers: Answers,
+}
+
+/// A count for each status from 100 to 599.
+#[derive(Debug)]
+struct Answers([AtomicU64; 500]);
+
+impl Default for Answers {
+    fn default() -> Self {
+        Self(std::array::from_fn(|_| AtomicU64::new(0)))
+    }
 }
 
 impl ConnectionCounts {
@@ -50,6 +63,18 @@ impl ConnectionCounts {
             ("failed", &self.failed),
         ]
         .map(|(name, count)| (name, count.load(Ordering::Relaxed)))
+    }
+
+    /// The statuses that were answered with, and how many times.
+    pub fn answers(&self) -> impl Iterator<Item = (u16, u64)> {
+        let counts = self.answers.0.iter().map(|count| count.load(Ordering::Relaxed));
+        (100..).zip(counts).filter(|(_, count)| *count > 0)
+    }
+
+    pub(super) fn answered(&self, status: StatusCode) {
+        if let Some(counter) = self.answers.0.get(usize::from(status.as_u16()).saturating_sub(100)) {
+            count(counter);
+        }
     }
 
     pub(super) fn count_end(&self, end: &Ended) {

@@ -268,7 +268,9 @@ fn stream_families(streams: &[StreamSample]) -> Vec<Family> {
 fn connection_families(connections: &ConnectionCounts) -> Vec<Family> {
     let results = connections.list().map(|(result, count)| (vec![("result", result.to_owned())], count as f64));
     let open = [(Labels::new(), connections.open() as f64)];
+    let answers = connections.answers().map(|(status, count)| (vec![("status", status.to_string())], count as f64));
     vec![
+        family("http_responses", "Answers to requests of HTTP and HTTPS, by status", MetricType::Counter, answers),
         family(
             "http_connections",
             "Connections of HTTP and HTTPS that were accepted, refused, and closed on the other side's account, by why",

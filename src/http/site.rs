@@ -118,7 +118,7 @@ impl Site {
         &self.control
     }
 
-    pub fn access(&self) -> &Access {
+    pub fn access(&self) -> &Arc<Access> {
         &self.access
     }
 
@@ -183,6 +183,7 @@ impl Site {
             Method::GET | Method::HEAD if route == Route::Metrics => self.may_count(caller, head),
             Method::GET | Method::HEAD => self.get(caller, route, head),
             Method::OPTIONS => options(route).into(),
+            _ if route == Route::Unknown => self.get(caller, route, head),
             _ => {
                 let text = "This address can only be read.\n";
                 let mut response = refusal(path, StatusCode::METHOD_NOT_ALLOWED, text);

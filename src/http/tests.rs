@@ -17,6 +17,10 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+#[allow(dead_code, reason = "shared with the client tests, which need other parts of it")]
+mod frames;
+mod hostile;
+
 const SECOND: Duration = Duration::from_secs(1);
 
 fn site() -> Arc<Site> {
@@ -27,6 +31,14 @@ fn site() -> Arc<Site> {
 
 /// A connection in memory, and how it ends. `room` is what the pipe holds, bytes.
 fn connect(room: usize) -> (DuplexStream, JoinHandle<Ended>, oneshot::Sender<()>) {
+    connect_to(site(), Protocol::Http1, room)
+}
+
+fn connect_to(
+    site: Arc<Site>,
+    protocol: Protocol,
+    room: usize,
+) -> (DuplexStream, JoinHandle<Ended>, oneshot::Sender<()>) {
     let (client, server) = duplex(room);
     let (stop, stopped) = oneshot::channel();
     let caller = Caller { address: SocketAddr::from(([127, 0, 0, 1], 1)), tls: false };
@@ -36,7 +48,7 @@ fn connect(room: usize) -> (DuplexStream, JoinHandle<Ended>, oneshot::Sender<()>
             std::future::pending::<()>().await;
         }
     };
-    let end = tokio::spawn(serve_connection(server, Protocol::Http1, caller, site(), Limits::default(), closing));
+    let end = tokio::spawn(serve_connection(server, protocol, caller, site, Limits::default(), closing));
     (client, end, stop)
 }
 

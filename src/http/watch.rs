@@ -144,9 +144,7 @@ impl Watch {
 
     /// An answer is there to be taken.
     pub fn offered(&mut self, now: Instant) {
-        if self.offered.0 == 0 {
-            self.offered.1 = now;
-        }
+        self.offered.1 = now;
         self.offered.0 = self.offered.0.saturating_add(1);
     }
 

@@ -4,7 +4,7 @@ use super::problem::Problem;
 use bytes::{Buf, Bytes, BytesMut};
 use hyper::header::CONTENT_TYPE;
 use hyper::{HeaderMap, StatusCode};
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use std::fmt::Display;
 use std::pin::pin;
 use std::time::Duration;
@@ -55,6 +55,11 @@ pub fn parse<T: DeserializeOwned>(headers: &HeaderMap, body: &[u8]) -> Result<T,
     if !kind.eq_ignore_ascii_case("application/json") {
         let detail = "The body has to be JSON, sent with content-type: application/json.";
         return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail));
+    }
+    // To serde a list of its members is a struct too; to the document it isn't.
+    if !body.trim_ascii_start().starts_with(b"{") && serde_json::from_slice::<IgnoredAny>(body).is_ok() {
+        let detail = "The body is not what belongs here: it has to be an object, {…}.";
+        return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail));
     }
     serde_json::from_slice(body).map_err(|error| {
         let status = if error.is_data() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::BAD_REQUEST };
@@ -125,6 +130,8 @@ mod tests {
         assert_eq!(said(Some("application/json"), r#"{"number":"#), Err(400));
         assert_eq!(said(Some("application/json"), r#"{"number":-7}"#), Err(422));
         assert_eq!(said(Some("application/json"), r#"{"number":7,"more":1}"#), Err(422));
+        assert_eq!(said(Some("application/json"), "[7]"), Err(422));
+        assert_eq!(said(Some("application/json"), " {\"number\":7}"), Ok(7));
         assert_eq!(said(Some("application/json"), "\u{0}"), Err(400));
     }
 }

@@ -1,6 +1,7 @@
 //! The OpenAPI 3.1 document: what each resource says about itself, put together.
 
-use super::{Endpoint, Needs, RESOURCES, Resource, Takes, json, now};
+use super::super::access::COOKIE_NAME;
+use super::{Endpoint, Needs, RESOURCES, Resource, Takes, json, now, table};
 use hyper::Method;
 use serde_json::{Map, Value, json as value};
 use std::sync::LazyLock;
@@ -40,6 +41,11 @@ static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
         paths.extend(members("paths"));
         schemas.extend(members("schemas"));
     }
+    for endpoint in table::all() {
+        let item = paths.get_mut(&format!("/{}", endpoint.path));
+        let operation = item.and_then(|item| item.get_mut(endpoint.method.as_str().to_lowercase())?.as_object_mut());
+        operation.map(|operation| operation.insert("security".to_owned(), security(endpoint.needs)));
+    }
     let operations = paths.values_mut().filter_map(Value::as_object_mut).flat_map(Map::values_mut);
     for responses in operations.filter_map(|operation| operation.get_mut("responses")?.as_object_mut()) {
         for (status, description) in ANYWHERE {
@@ -54,10 +60,38 @@ static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
             "description": "What runs on this box, and how to change it.",
         },
         "servers": [{ "url": "/api/v1" }],
-        "components": { "schemas": schemas },
+        "components": {
+            "schemas": schemas,
+            "securitySchemes": {
+                "session": {
+                    "type": "apiKey",
+                    "in": "cookie",
+                    "name": COOKIE_NAME,
+                    "description": "Set by signing in; as what its account may.",
+                },
+                "token": { "type": "http", "scheme": "bearer", "description": "For the streams it was made for." },
+                "token_parameter": {
+                    "type": "apiKey",
+                    "in": "query",
+                    "name": "token",
+                    "description": "The same, for players that can't send headers.",
+                },
+            },
+        },
         "paths": paths,
     })
 });
+
+/// What opens an endpoint, as the document tells it. What a stream needs is its policy's to say; lists are
+/// of what the caller may see.
+fn security(needs: Needs) -> Value {
+    match needs {
+        Needs::Nothing | Needs::View | Needs::Metrics => {
+            value!([{}, { "session": [] }, { "token": [] }, { "token_parameter": [] }])
+        }
+        Needs::Observe | Needs::Operate | Needs::Administer => value!([{ "session": [] }]),
+    }
+}
 
 fn problem_response(description: &str) -> Value {
     let schema = value!({ "$ref": "#/components/schemas/Problem" });
@@ -66,7 +100,6 @@ fn problem_response(description: &str) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use super::super::table;
     use super::*;
     use std::collections::BTreeSet;
 

@@ -68,6 +68,7 @@ fn page(streams: &[StreamSample], system: Option<&Status>) -> String {
     connections.accepted.store(9, Ordering::Relaxed);
     connections.ended.store(4, Ordering::Relaxed);
     connections.handshake_failed.store(2, Ordering::Relaxed);
+    connections.answered(StatusCode::PAYLOAD_TOO_LARGE);
     registry.register_collector(Box::new(Families(families(streams, system, &connections))));
     let mut page = String::new();
     text::encode(&mut page, &registry).expect("written");
@@ -96,6 +97,7 @@ fn the_page_as_prometheus_reads_it() {
         "capturebox_http_connections_total{result=\"handshake_failed\"} 2.0",
         "capturebox_http_connections_total{result=\"refused_house\"} 0.0",
         "capturebox_http_open_connections 5.0",
+        "capturebox_http_responses_total{status=\"413\"} 1.0",
         "# EOF",
     ] {
         assert!(page.lines().any(|told| told == line), "{line} is missing in\n{page}");
