@@ -18,7 +18,9 @@ use crate::discovery::{self, Announcement, Scheme, Service};
 use crate::http::{self, BindError, HttpsError, Server, Setup, Site, Trust};
 use crate::state::{StateDir, StateError};
 use crate::supervisor::{Supervisor, SupervisorError, notify, signals};
+use crate::system::System;
 use crate::time::Epoch;
+use crate::webhook;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -101,14 +103,19 @@ pub fn run(config: Config, origin: Origin) -> Result<(), AppError> {
     }
     let control = Control::new(supervisor.clone(), runtime.handle().clone(), epoch);
     control.set_access(Arc::clone(&access));
+    control.set_system(Arc::new(System::new(vec!["/".into(), state.path().to_owned()])));
     control.set_file(origin.file.unwrap_or(own_file));
     if let Some(chosen) = origin.chosen {
         control.set_chosen(chosen);
     }
+    // Before the streams, so that their start is told.
+    control.set_webhooks(config.webhooks.clone());
+    runtime.spawn(webhook::keep(control.webhooks(), control.events().listen()));
     for (name, stream) in &config.streams {
         runtime.block_on(control.add(name.as_str().to_owned(), stream.clone()))?;
     }
     runtime.spawn(Arc::clone(&control).watch());
+    runtime.spawn(Arc::clone(&control).watch_disks());
     let pulse = supervisor.heartbeats().register("network");
     runtime.spawn(async move {
         let mut beat = tokio::time::interval(BEAT);

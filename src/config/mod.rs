@@ -19,10 +19,12 @@ mod streams;
 #[cfg(test)]
 mod tests;
 mod value;
+mod webhooks;
 
 pub use discovery::DiscoveryConfig;
 pub use http::{HttpConfig, ListenTls};
 pub use problem::{ConfigError, Problem};
+pub use webhooks::{EVENTS, Secret, WebhookConfig};
 
 /// What can be configured, as a JSON Schema (2020-12).
 pub const SCHEMA: &str = include_str!("schema.json");
@@ -77,6 +79,7 @@ pub struct Config {
     /// Where the box keeps accounts and keys; `None`: where the system has such things.
     pub state_dir: Option<PathBuf>,
     pub discovery: DiscoveryConfig,
+    pub webhooks: Vec<WebhookConfig>,
 }
 
 impl Config {
@@ -125,6 +128,7 @@ impl Config {
             discovery: root
                 .section("discovery")
                 .map_or_else(DiscoveryConfig::default, |section| discovery::read(&section)),
+            webhooks: webhooks::read(&root),
         };
         root.finish();
         document.finish(file, config)

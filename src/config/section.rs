@@ -37,6 +37,11 @@ impl<'a> Section<'a> {
         Self { document, name: "the file".to_owned(), path: String::new(), at: 0, table, known: RefCell::default() }
     }
 
+    /// A table within this one, that isn't reached by a key alone.
+    pub fn inner(&self, name: impl Into<String>, at: usize, table: &'a DeTable<'a>) -> Self {
+        Self::new(self.document, name, at, table)
+    }
+
     pub fn refuse(&self, message: impl Into<String>) {
         self.document.refuse(self.at, &self.path, message);
     }

@@ -94,6 +94,7 @@ publish = "token"
         access: AccessConfig { view: Policy::Lan, publish: Policy::Token, admin_password_hash: None },
         state_dir: None,
         discovery: DiscoveryConfig::default(),
+        webhooks: Vec::new(),
     };
     assert_eq!(config, expected);
 }
@@ -469,7 +470,7 @@ fn bad_sections_are_refused() {
         ),
         (
             "[recording]",
-            "1: unknown key `recording` in the file; it can have http, streams, access, state_dir or discovery",
+            "1: unknown key `recording` in the file; it can have http, streams, access, state_dir, discovery or webhooks",
         ),
         ("streams = 5", "1: `streams` is the number 5; it must be a table: [section] or { key = value }"),
         ("[streams]\ncamera = 5", "2: `camera` is the number 5; it must be a table: [section] or { key = value }"),

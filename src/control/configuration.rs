@@ -182,6 +182,7 @@ impl Control {
         if let Some(access) = self.access.get() {
             access.set_policies(new.policies(), new.access.admin_password_hash.clone());
         }
+        self.set_webhooks(new.webhooks.clone());
         let mut replaced = self.follow(&new);
         replaced.after_restart = [
             ("http", old.as_ref().is_none_or(|old| old.http != new.http)),

@@ -37,7 +37,7 @@ pub enum What {
         #[serde(skip_serializing_if = "Option::is_none")]
         cause: Option<String>,
     },
-    /// An output has begun to read a stream.
+    /// Somebody has begun to watch a stream, or an output to read it; `readers` is how many there are now.
     ReaderJoined {
         stream: String,
         readers: usize,
@@ -50,6 +50,11 @@ pub enum What {
     ConfigurationChanged,
     /// Little is left of the storage that the box writes to.
     DiskLow {
+        path: String,
+        free_bytes: u64,
+    },
+    /// Enough is left again.
+    DiskOk {
         path: String,
         free_bytes: u64,
     },
@@ -66,6 +71,7 @@ impl What {
             Self::ReaderLeft { .. } => "reader_left",
             Self::ConfigurationChanged => "configuration_changed",
             Self::DiskLow { .. } => "disk_low",
+            Self::DiskOk { .. } => "disk_ok",
         }
     }
 
@@ -77,7 +83,7 @@ impl What {
             | Self::SourceState { stream, .. }
             | Self::ReaderJoined { stream, .. }
             | Self::ReaderLeft { stream, .. } => Some(stream),
-            Self::ConfigurationChanged | Self::DiskLow { .. } => None,
+            Self::ConfigurationChanged | Self::DiskLow { .. } | Self::DiskOk { .. } => None,
         }
     }
 }

@@ -7,6 +7,7 @@
 #![allow(clippy::disallowed_methods, reason = "shell: stamps events with the wall clock")]
 
 mod configuration;
+mod disk;
 mod error;
 mod events;
 mod running;
@@ -21,9 +22,10 @@ pub use events::{Event, Events, What};
 pub use running::Served;
 
 use crate::access::Access;
-use crate::config::{self, StreamConfig};
-use crate::stream::{Limits, Stream, Streams};
+use crate::config::{self, StreamConfig, WebhookConfig};
+use crate::stream::{Limits, Stream, StreamStatus, Streams};
 use crate::supervisor::Supervisor;
+use crate::system::System;
 use crate::time::{Epoch, MonoTime};
 use running::Running;
 use serde::Serialize;
@@ -32,10 +34,12 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 use tokio::runtime::Handle;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch as watched};
 
 /// How often the streams are looked at for changes that they make by themselves.
 const LOOK: Duration = Duration::from_millis(250);
+/// How often the storage is.
+const LOOK_AT_DISKS: Duration = Duration::from_secs(5);
 
 /// Whether a stream is to run; how its sources do is the stream's to say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -64,6 +68,8 @@ pub struct Control {
     /// The streams that the box chose itself, as they would stand in a file.
     chosen: OnceLock<String>,
     access: OnceLock<Arc<Access>>,
+    webhooks: watched::Sender<Vec<WebhookConfig>>,
+    system: OnceLock<Arc<System>>,
 }
 
 /// A stream that the configuration names.
@@ -89,6 +95,8 @@ impl Control {
             file: OnceLock::new(),
             chosen: OnceLock::new(),
             access: OnceLock::new(),
+            webhooks: watched::Sender::default(),
+            system: OnceLock::new(),
         })
     }
 
@@ -106,6 +114,30 @@ impl Control {
     /// Says, once, who is told for whom streams are when the configuration changes.
     pub fn set_access(&self, access: Arc<Access>) {
         let _ = self.access.set(access);
+    }
+
+    /// Says, once, what tells how the board does, and which storage matters.
+    pub fn set_system(&self, system: Arc<System>) {
+        let _ = self.system.set(system);
+    }
+
+    /// How the board does; where nothing else was said, with the root's storage.
+    pub fn system(&self) -> &Arc<System> {
+        self.system.get_or_init(|| Arc::new(System::new(vec!["/".into()])))
+    }
+
+    /// Says who is told of events by others' servers; those who are the same go on undisturbed.
+    pub fn set_webhooks(&self, webhooks: Vec<WebhookConfig>) {
+        self.webhooks.send_if_modified(|old| {
+            let changed = *old != webhooks;
+            *old = webhooks;
+            changed
+        });
+    }
+
+    /// Who is to be told of events now, and whenever that changes.
+    pub fn webhooks(&self) -> watched::Receiver<Vec<WebhookConfig>> {
+        self.webhooks.subscribe()
     }
 
     /// Every stream there is, running or not.
@@ -182,11 +214,41 @@ impl Control {
                 () = stop.requested() => return,
                 _ = look.tick() => {}
             }
-            let now: Vec<_> = self.streams.list().iter().map(|stream| stream.status()).collect();
+            let now: Vec<_> = self.streams.list().iter().map(|stream| self.with_audience(stream)).collect();
             for what in seen.look(&now) {
                 self.tell(what);
             }
         }
+    }
+
+    /// Tells of storage that runs full, until the box stops.
+    pub async fn watch_disks(self: Arc<Self>) {
+        let mut disks = disk::Disks::default();
+        let mut look = tokio::time::interval(LOOK_AT_DISKS);
+        look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let stop = self.supervisor.stop().clone();
+        loop {
+            tokio::select! {
+                () = stop.requested() => return,
+                _ = look.tick() => {}
+            }
+            // A file system of the network may make wait.
+            let system = Arc::clone(self.system());
+            let Ok(now) = tokio::task::spawn_blocking(move || system.storage()).await else { return };
+            for what in disks.look(&now) {
+                self.tell(what);
+            }
+        }
+    }
+
+    /// A stream, and how many watch or read it: viewers of HLS, and outputs besides its packager.
+    fn with_audience(&self, stream: &Stream) -> (StreamStatus, usize) {
+        let status = stream.status();
+        let audience = match self.served(stream.name()) {
+            Some(Served { live, .. }) => status.readers.saturating_sub(live.readers()) + live.viewers(),
+            None => status.readers,
+        };
+        (status, audience)
     }
 
     /// After the box's threads have ended: waits until every playlist says that it is over.

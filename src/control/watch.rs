@@ -14,11 +14,11 @@ pub(super) struct Seen {
 }
 
 impl Seen {
-    /// What has changed since the last look.
-    pub fn look(&mut self, now: &[StreamStatus]) -> Vec<What> {
+    /// What has changed since the last look; each stream with how many watch or read it.
+    pub fn look(&mut self, now: &[(StreamStatus, usize)]) -> Vec<What> {
         let mut changes = Vec::new();
         let mut streams = BTreeMap::new();
-        for status in now {
+        for (status, count) in now {
             let (states, readers) = self.streams.remove(&status.name).unwrap_or_default();
             let stream = || status.name.clone();
             let mut seen = BTreeMap::new();
@@ -28,7 +28,7 @@ impl Seen {
                 }
                 seen.insert(source.kind, source.state.clone());
             }
-            let count = status.readers;
+            let count = *count;
             if count > readers {
                 changes.push(What::ReaderJoined { stream: stream(), readers: count });
             } else if count < readers {
@@ -58,22 +58,24 @@ fn state(stream: String, kind: Kind, state: &SourceState) -> What {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stream::{Limits, Start, Stream};
+    use crate::stream::{Limits, Stream};
 
     #[test]
     fn changes_are_told_once() {
         let mut seen = Seen::default();
         let stream = Stream::new("camera", Limits::default());
         let publisher = stream.publish().expect("free");
-        let mut names =
-            |stream: &std::sync::Arc<Stream>| seen.look(&[stream.status()]).iter().map(What::name).collect::<Vec<_>>();
+        let audience = std::cell::Cell::new(0);
+        let mut names = |stream: &std::sync::Arc<Stream>| {
+            seen.look(&[(stream.status(), audience.get())]).iter().map(What::name).collect::<Vec<_>>()
+        };
         assert!(names(&stream).is_empty());
         publisher.set_state(Kind::Video, SourceState::Live);
-        let reader = stream.read(&[], Start::LatestKeyframe);
+        audience.set(2);
         assert_eq!(names(&stream), ["source_state", "reader_joined"]);
         assert!(names(&stream).is_empty());
         publisher.set_state(Kind::Video, SourceState::NoSignal { cause: "no cable".to_owned() });
-        drop(reader);
+        audience.set(1);
         assert_eq!(names(&stream), ["source_state", "reader_left"]);
     }
 }

@@ -56,6 +56,14 @@ impl Asked {
         }
     }
 
+    /// The same, from a viewer who is counted. Who asks what there is to choose from doesn't watch yet.
+    pub fn by(self, viewer: u64) -> Self {
+        if self.request != Request::Multivariant {
+            self.live.saw(viewer);
+        }
+        self
+    }
+
     /// The same, for somebody who isn't everybody; `below` is a segment that goes before the addresses in the
     /// multivariant playlist.
     pub fn for_one_viewer(self, private: bool, below: Option<String>) -> Self {

@@ -254,6 +254,12 @@ fn stream_families(streams: &[StreamSample]) -> Vec<Family> {
         family("audio_rms_dbfs", "RMS of a channel over the last 300 ms", Gauge, levels(|level| level.rms_dbfs)),
         family("readers", "Outputs that read the stream", Gauge, each(|one| Some(one.status.readers as f64))),
         family(
+            "viewers",
+            "Players of HLS, by address and program",
+            Gauge,
+            each(|one| one.hls.as_ref().map(|hls| hls.viewers as f64)),
+        ),
+        family(
             "waiting_requests",
             "Players' requests that wait for the next part",
             Gauge,

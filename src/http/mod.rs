@@ -27,7 +27,6 @@ mod range;
 mod route;
 mod setup;
 mod site;
-mod viewers;
 mod watch;
 
 pub use counts::ConnectionCounts;

@@ -1,5 +1,4 @@
 //! What stands at each address: one function from a request to its answer.
-#![allow(clippy::disallowed_methods, reason = "a shell: notes when somebody watches")]
 
 use super::access::{self, Caller, Needs};
 use super::api::{self, Call, Problem, Takes};
@@ -13,14 +12,13 @@ use super::metrics::{self, StreamSample};
 use super::problem::{not_found, problem, refusal};
 use super::route::Route;
 use super::setup::Setup;
-use super::viewers::Viewers;
 use super::watch::Limits;
 use crate::access::{Access, Credential, Refusal, Who, is_key};
 use crate::control::{Control, Served};
 use crate::snapshot::Snapshots;
 use crate::stream::{Stream, Streams};
-use crate::system::{Status, System};
-use crate::time::{Epoch, MonoTime};
+use crate::system::Status;
+use crate::time::Epoch;
 use bytes::Bytes;
 use hyper::body::SizeHint;
 use hyper::header::{
@@ -30,6 +28,7 @@ use hyper::header::{
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode};
 use std::fmt::Display;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::time::MissedTickBehavior;
 
@@ -41,24 +40,19 @@ pub struct Site {
     control: Arc<Control>,
     access: Arc<Access>,
     snapshots: Snapshots,
-    system: Arc<System>,
     connections: ConnectionCounts,
     setup: Setup,
-    viewers: Viewers,
     history: Mutex<History>,
 }
 
 impl Site {
     pub fn new(control: Arc<Control>, access: Arc<Access>) -> Self {
-        let system = Arc::new(System::new(vec!["/".into()]));
         Self {
             control,
             access,
             snapshots: Snapshots::default(),
-            system,
             connections: ConnectionCounts::default(),
             setup: Setup::default(),
-            viewers: Viewers::default(),
             history: Mutex::default(),
         }
     }
@@ -106,7 +100,7 @@ impl Site {
 
     /// How many watch a stream now.
     pub fn viewers_of(&self, stream: &str) -> usize {
-        self.viewers.count(stream, MonoTime::now())
+        self.served(stream).map_or(0, |served| served.live.viewers())
     }
 
     /// What became of the connections to it.
@@ -132,7 +126,7 @@ impl Site {
 
     /// How the box does, read off the network threads; `None` when that failed, as the log says.
     pub async fn system_status(&self) -> Option<Arc<Status>> {
-        let system = Arc::clone(&self.system);
+        let system = Arc::clone(self.control.system());
         tokio::task::spawn_blocking(move || system.status()).await.ok()
     }
 
@@ -256,11 +250,9 @@ impl Site {
         };
         let Some(Served { live, .. }) = self.served(stream) else { return shared(not_found()).into() };
         let asked = match Asked::parse(live, path, head.uri.query(), &head.method, &head.headers) {
-            Ok(asked) => asked,
+            Ok(asked) => asked.by(viewer(caller, head, key)),
             Err(response) => return Found::Answer(response),
         };
-        let agent = head.headers.get(USER_AGENT).map_or(&[][..], HeaderValue::as_bytes);
-        self.viewers.note(stream, caller.address.ip(), agent, MonoTime::now());
         // A player doesn't repeat the token for what the playlist names; addresses below a key need none.
         let below = match (&who, &asker.credential) {
             (Who::Token(id), Credential::Token(_)) => Some(self.access.viewing_key(stream, id)),
@@ -312,6 +304,14 @@ impl From<Response<Body>> for Found<'_> {
     fn from(response: Response<Body>) -> Self {
         Self::Answer(Box::new(response))
     }
+}
+
+/// A player's number: who comes from one address with one program and one key counts as one.
+fn viewer(caller: &Caller, head: &Parts, key: Option<&str>) -> u64 {
+    let program = head.headers.get(USER_AGENT).map(HeaderValue::as_bytes);
+    let mut hasher = DefaultHasher::new();
+    (caller.address.ip().to_canonical(), program, key).hash(&mut hasher);
+    hasher.finish()
 }
 
 /// A body whose length isn't told (chunked) could go on for ever.

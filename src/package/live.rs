@@ -7,6 +7,7 @@
 use super::delay::Delays;
 use super::packager::{News, Packager};
 use super::request::{Rendition, Session};
+use super::viewers::Viewers;
 use super::{Answer, Request, Settings};
 use crate::media::TrackId;
 use crate::stream::{Read, Start, Stream};
@@ -14,7 +15,7 @@ use crate::time::{Epoch, MonoTime};
 use serde::Serialize;
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -24,6 +25,10 @@ use tokio::time::{Instant, timeout_at};
 pub const MAX_WAITING: usize = 4_096;
 /// RFC 8216bis §6.2.5.2: after so many target durations a request has waited enough.
 const DEADLINE_TARGET_DURATIONS: u32 = 3;
+/// A player asks each target duration at least: one that hasn't for so many has gone …
+const GONE_AFTER_TARGET_DURATIONS: u32 = 3;
+/// … but never after less than this: players pause to think.
+const GONE_AFTER: Duration = Duration::from_secs(10);
 /// The wall clock was set, when it is this far from where it should be: NTP slews what is less.
 const CLOCK_STEP_NANOS: u64 = 100_000_000;
 
@@ -37,6 +42,9 @@ pub struct LiveHls {
     audio: Notify,
     any: Notify,
     waiting: AtomicUsize,
+    viewers: Mutex<Viewers>,
+    /// While it reads the stream.
+    reads: AtomicBool,
 }
 
 struct Inner {
@@ -55,6 +63,9 @@ pub struct HlsStatus {
     pub parts: u64,
     /// Access units that could not be packaged: before the first key frame, out of order.
     pub dropped: u64,
+    /// Players that have asked for media of late. Told beside what is HLS's own.
+    #[serde(skip)]
+    pub viewers: usize,
     /// Requests that wait now.
     pub waiting: usize,
     /// From the capture of a part's first frame until the part could be fetched, µs.
@@ -80,6 +91,8 @@ impl LiveHls {
             audio: Notify::new(),
             any: Notify::new(),
             waiting: AtomicUsize::new(0),
+            viewers: Mutex::default(),
+            reads: AtomicBool::new(false),
         })
     }
 
@@ -95,6 +108,7 @@ impl LiveHls {
     /// Packages the stream until it ends; then the playlists have their end, and are still answered.
     pub async fn run(self: Arc<Self>) {
         let mut reader = self.stream.read(&[TrackId::Video(0), TrackId::Aac], Start::LatestKeyframe);
+        let _reads = Reads::begin(&self.reads);
         loop {
             while let Some(read) = reader.try_next() {
                 let ended = read == Read::End;
@@ -157,12 +171,31 @@ impl LiveHls {
         }
     }
 
+    /// A player has asked for a playlist or media; `viewer` is a number that is its own.
+    pub fn saw(&self, viewer: u64) {
+        self.viewers.lock().unwrap_or_else(PoisonError::into_inner).saw(viewer, MonoTime::now());
+    }
+
+    /// How many players there are.
+    pub fn viewers(&self) -> usize {
+        let asks_within = Duration::from_secs(u64::from(self.lock().packager.target_duration_s()));
+        let gone_after = (asks_within * GONE_AFTER_TARGET_DURATIONS).max(GONE_AFTER);
+        self.viewers.lock().unwrap_or_else(PoisonError::into_inner).count(MonoTime::now(), gone_after)
+    }
+
+    /// How many of the stream's readers are this packager: one while it runs.
+    pub fn readers(&self) -> usize {
+        usize::from(self.reads.load(Ordering::Relaxed))
+    }
+
     pub fn status(&self) -> HlsStatus {
+        let viewers = self.viewers();
         let inner = self.lock();
         HlsStatus {
             session: inner.packager.session().to_string(),
             parts: inner.parts,
             dropped: inner.packager.dropped(),
+            viewers,
             waiting: self.waiting.load(Ordering::Relaxed),
             part_delay_p50_us: inner.delays.percentile(50),
             part_delay_p99_us: inner.delays.percentile(99),
@@ -208,6 +241,22 @@ impl LiveHls {
     /// A panic under the lock ends the process by way of the supervisor.
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Set from its beginning to its end.
+struct Reads<'a>(&'a AtomicBool);
+
+impl<'a> Reads<'a> {
+    fn begin(reads: &'a AtomicBool) -> Self {
+        reads.store(true, Ordering::Relaxed);
+        Self(reads)
+    }
+}
+
+impl Drop for Reads<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Relaxed);
     }
 }
 

@@ -18,6 +18,7 @@ mod request;
 mod segmenter;
 mod settings;
 mod text;
+mod viewers;
 mod window;
 
 pub use answer::{Answer, Cache, Resource};

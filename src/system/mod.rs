@@ -15,9 +15,12 @@ mod tests;
 pub use lan::lan_address;
 
 use crate::time::MonoTime;
+use rustix::fs::StatVfsMountFlags;
 use serde::Serialize;
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::Read;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -76,6 +79,8 @@ pub struct Storage {
     pub total_bytes: u64,
     /// What a user who isn't root may still write.
     pub available_bytes: u64,
+    /// Nobody may write there.
+    pub read_only: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
@@ -136,8 +141,15 @@ impl System {
             memory_available_bytes: kernel::kilobytes(&memory, "MemAvailable"),
             temperatures: self.temperatures(),
             throttling: self.throttling(),
-            storage: self.storage.iter().filter_map(|path| storage(path)).collect(),
+            storage: self.storage(),
         }
+    }
+
+    /// The file systems that matter, each once; what a folder is on that can't be read is left out.
+    pub fn storage(&self) -> Vec<Storage> {
+        let mut devices = BTreeSet::new();
+        let mut first_of_its_device = |path: &Path| fs::metadata(path).is_ok_and(|found| devices.insert(found.dev()));
+        self.storage.iter().filter(|path| first_of_its_device(path)).filter_map(|path| storage(path)).collect()
     }
 
     fn temperatures(&self) -> Vec<Temperature> {
@@ -211,5 +223,10 @@ fn read(path: &Path) -> Option<String> {
 fn storage(path: &Path) -> Option<Storage> {
     let found = rustix::fs::statvfs(path).ok()?;
     let bytes = |blocks: u64| blocks.saturating_mul(found.f_frsize);
-    Some(Storage { path: path.to_owned(), total_bytes: bytes(found.f_blocks), available_bytes: bytes(found.f_bavail) })
+    Some(Storage {
+        path: path.to_owned(),
+        total_bytes: bytes(found.f_blocks),
+        available_bytes: bytes(found.f_bavail),
+        read_only: found.f_flag.contains(StatVfsMountFlags::RDONLY),
+    })
 }

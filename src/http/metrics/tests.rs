@@ -49,7 +49,7 @@ fn sample() -> (Vec<StreamSample>, Status) {
         memory_available_bytes: Some(1 << 30),
         temperatures: vec![Temperature { zone: "cpu".to_owned(), celsius: 48.5 }],
         throttling: Some(Throttling { now: true, under_voltage: Some(false), since_boot: None }),
-        storage: vec![Storage { path: "/".into(), total_bytes: 100, available_bytes: 10 }],
+        storage: vec![Storage { path: "/".into(), total_bytes: 100, available_bytes: 10, read_only: false }],
         ..Board::default()
     };
     let process = Process {
