@@ -27,6 +27,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use thiserror::Error;
 use tokio::runtime::Runtime;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 /// Sockets need little: measured, one thread serves a thousand viewers with 0.36 of a core, and two cost
@@ -89,18 +90,21 @@ pub fn run(config: Config, origin: Origin) -> Result<(), AppError> {
     let own_file = state.path().join(OWN_FILE);
     let access = Access::open(Some(Arc::clone(&state)), config.policies(), config.access.admin_password_hash.clone())?;
     let access = Arc::new(access);
-    let https = runtime.block_on(async { http::open_https(&config.http, Some(&state), &server) })?;
+    let host_label = discovery::host_label(&rustix::system::uname().nodename().to_string_lossy());
+    let mut http_config = config.http.clone();
+    http_config.hosts.push(format!("{host_label}.local"));
+    let https = runtime.block_on(async { http::open_https(&http_config, Some(&state), &server) })?;
     let address = server.address();
     let mut services = vec![Service { scheme: Scheme::Http, listens: address }];
     let mut servers = vec![server];
     let mut setup = Setup { http: Some(address), ..Setup::default() };
-    if let Some((server, certificate)) = https {
+    let certificate = https.map(|(server, certificate)| {
         services.push(Service { scheme: Scheme::Https, listens: server.address() });
         setup.https = Some(server.address());
         setup.trust = certificate.paper().map_or(Trust::Files, |paper| Trust::Own(paper.clone()));
         servers.push(server);
-        runtime.spawn(certificate.keep());
-    }
+        certificate
+    });
     let control = Control::new(supervisor.clone(), runtime.handle().clone(), epoch);
     control.set_access(Arc::clone(&access));
     control.set_system(Arc::new(System::new(vec!["/".into(), state.path().to_owned()])));
@@ -126,7 +130,14 @@ pub fn run(config: Config, origin: Origin) -> Result<(), AppError> {
     });
     welcome::announce(address, &config);
     welcome::tell_claim_code(&access, &state, &setup);
-    let _announced = runtime.block_on(async { announce_on_lan(&services, &config) });
+    let id = discovery::box_id(&state)?;
+    let announced = runtime.block_on(async { announce_on_lan(&services, &config, &host_label, id) });
+    // Without an announcement nobody else decides what the box is called.
+    let name = announced.as_ref().map_or_else(|| watch::channel(None).1, Announcement::host);
+    if let Some(certificate) = certificate {
+        runtime.spawn(certificate.keep(name.clone()));
+    }
+    runtime.spawn(welcome::tell_name(name, address.port()));
 
     let stop = supervisor.stop().clone();
     notify::ready();
@@ -175,9 +186,8 @@ fn serve(
 }
 
 /// Makes the box known by name. Where that can't be done, it is found by its address as before.
-fn announce_on_lan(services: &[Service], config: &Config) -> Option<Announcement> {
-    let host_name = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    discovery::announce(&config.discovery, &discovery::host_label(&host_name), services)
+fn announce_on_lan(services: &[Service], config: &Config, host_label: &str, id: String) -> Option<Announcement> {
+    discovery::announce(&config.discovery, host_label, id, services)
         .inspect_err(|error| log::warn!("not announced on the LAN: {error}"))
         .ok()
         .flatten()

@@ -10,6 +10,7 @@ use qrcode::render::unicode::Dense1x2;
 use qrcode::{EcLevel, QrCode};
 use std::io::{self, IsTerminal};
 use std::net::SocketAddr;
+use tokio::sync::watch;
 
 /// Says where the page is: to the person at the terminal, and in the log.
 pub fn announce(address: SocketAddr, config: &Config) {
@@ -18,6 +19,15 @@ pub fn announce(address: SocketAddr, config: &Config) {
     let names: Vec<_> = config.streams.keys().map(|name| name.as_str()).collect();
     log::info!("listening on {url} ({})", names.join(", "));
     println!("Watch at {url}");
+}
+
+/// Tells the person at the terminal the box's name, when it is settled and whenever it changes.
+pub async fn tell_name(mut name: watch::Receiver<Option<String>>, port: u16) {
+    while name.changed().await.is_ok() {
+        if let Some(name) = &*name.borrow_and_update() {
+            println!("or at http://{name}:{port}/");
+        }
+    }
 }
 
 /// Tells whoever sits at the terminal how to make the box theirs. A log is read by others: it says only

@@ -1,7 +1,8 @@
 //! Sans-IO: the box's own certificate authority, and the certificates that it makes.
 
-use super::names::{Names, PRIVATE};
+use super::names::{Names, PRIVATE, is_dns_name};
 use super::renewal::{Issued, validity};
+use core::ops::RangeInclusive;
 use core::time::Duration;
 use rcgen::{
     BasicConstraints, CertificateParams, CidrSubnet, DnType, ExtendedKeyUsagePurpose, GeneralSubtree, IsCa, Issuer,
@@ -19,6 +20,9 @@ use thiserror::Error;
 /// From when and to when an authority is valid, years. Fixed, so that a board that doesn't know the date at
 /// its first start makes a good one; the end is the last that every device reads (RFC 5280 §4.1.2.5).
 const VALID_YEARS: (i32, i32) = (2024, 2049);
+/// What a name in `.local` gets behind it when it is taken; more boxes of one name have no name in their
+/// certificates.
+const NUMBERS: RangeInclusive<u32> = 2..=9;
 /// What the certificate's subject is called; who it is for stands in its alternative names.
 const LEAF_NAME: &str = "capturebox";
 /// The latest time a certificate can end, s since 1970: year 9000 or so.
@@ -81,20 +85,17 @@ impl std::fmt::Debug for Authority {
 }
 
 impl Authority {
-    /// A new one that may speak for `names` and all private addresses.
+    /// A new one that may speak for `names`, for the `.local` ones with a number too, which others of the same
+    /// name make them take (RFC 6762 §9), and for all private addresses.
     pub fn make(hostname: &str, names: &Names) -> Result<Self, AuthorityError> {
         let key = KeyPair::generate()?;
         // A box that was set up anew makes another one: people must tell them apart in a list.
         let mark: String =
             digest(&SHA256, key.public_key_raw()).as_ref().iter().take(3).map(|byte| format!("{byte:02x}")).collect();
         let common_name = format!("capturebox {hostname} {mark}");
-        let certificate = params(&common_name, &names.hosts).self_signed(&key)?;
-        Self::from_record(Record {
-            common_name,
-            hosts: names.hosts.clone(),
-            certificate: certificate.pem(),
-            key: key.serialize_pem(),
-        })
+        let hosts = with_numbers(&names.hosts);
+        let certificate = params(&common_name, &hosts).self_signed(&key)?;
+        Self::from_record(Record { common_name, hosts, certificate: certificate.pem(), key: key.serialize_pem() })
     }
 
     /// The one that was kept.
@@ -137,6 +138,11 @@ impl Authority {
         self.record.hosts.is_superset(&names.hosts)
     }
 
+    /// The same for one name.
+    pub fn may_speak_for_host(&self, host: &str) -> bool {
+        self.record.hosts.contains(&host.to_ascii_lowercase())
+    }
+
     /// A certificate for `names` with a key of its own, valid from a little before `now_s` (since 1970).
     pub fn issue(&self, names: &Names, now_s: i64) -> Result<(CertifiedKey, Issued), AuthorityError> {
         let (not_before_s, not_after_s) = validity(now_s);
@@ -161,6 +167,13 @@ impl Authority {
         let certified = CertifiedKey::from_der(vec![certificate.into()], private(&key)?, &default_provider())?;
         Ok((certified, Issued { names: names.clone(), not_before_s, not_after_s }))
     }
+}
+
+/// `box.local` → also `box-2.local` and so on.
+fn with_numbers(hosts: &BTreeSet<String>) -> BTreeSet<String> {
+    let labels = hosts.iter().filter_map(|host| host.strip_suffix(".local"));
+    let numbered = labels.flat_map(|label| NUMBERS.map(move |number| format!("{label}-{number}.local")));
+    hosts.iter().cloned().chain(numbered.filter(|host| is_dns_name(host))).collect()
 }
 
 fn private(key: &KeyPair) -> Result<PrivateKeyDer<'static>, AuthorityError> {
@@ -227,6 +240,18 @@ mod tests {
         assert!(verdict(&authority, &leaf, "studio.local", issued.not_after_s + 1).is_err(), "it ends");
         assert!(verdict(&authority, &leaf, "studio.local", issued.not_before_s - 1).is_err());
         assert!(issued.not_after_s - issued.not_before_s <= 825 * 24 * 3600, "what Apple's devices take");
+    }
+
+    #[test]
+    fn a_box_whose_name_is_taken_is_trusted_by_its_new_one() {
+        let authority = Authority::make("studio", &names("studio", &[])).expect("made");
+        assert!(authority.may_speak_for_host("Studio-2.local") && authority.may_speak_for_host("studio-9.local"));
+        assert!(!authority.may_speak_for_host("studio-10.local") && !authority.may_speak_for_host("other.local"));
+        let renamed = Names::new("studio", ["studio-2.local".to_owned()], []);
+        let (leaf, _) = authority.issue(&renamed, NOW_S).expect("issued");
+        for name in ["studio.local", "studio-2.local"] {
+            verdict(&authority, &leaf, name, NOW_S).unwrap_or_else(|error| panic!("{name}: {error}"));
+        }
     }
 
     #[test]

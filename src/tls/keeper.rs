@@ -14,6 +14,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 use thiserror::Error;
+use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
 
 /// How often addresses, files and the clock are looked at. It costs a few system calls.
@@ -118,21 +119,28 @@ impl Tls {
         }
     }
 
-    /// Keeps the certificate current, for ever.
-    pub async fn keep(mut self) {
+    /// Keeps the certificate current, for ever. `announced` is what the LAN calls the box, which others of its
+    /// name decide too.
+    pub async fn keep(mut self, mut announced: watch::Receiver<Option<String>>) {
         let mut look = interval(LOOK);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            look.tick().await;
-            self.look();
+            tokio::select! {
+                _ = look.tick() => {}
+                Ok(()) = announced.changed() => {}
+            }
+            let name = announced.borrow_and_update().clone();
+            self.look(name.as_deref());
         }
     }
 
     /// Makes or reads a new certificate where one is due.
-    fn look(&mut self) {
+    fn look(&mut self, announced: Option<&str>) {
         match &mut self.source {
             Source::Own { authority, hostname, hosts, issued } => {
-                let names = Names::new(hostname, hosts.iter().cloned(), addresses());
+                // A certificate with a name that its authority may not speak for would count for no name at all.
+                let announced = announced.filter(|name| authority.may_speak_for_host(name)).map(str::to_owned);
+                let names = Names::new(hostname, hosts.iter().cloned().chain(announced), addresses());
                 let now_s = unix_now_s();
                 let Some(cause) = due(Some(issued), &names, now_s) else { return };
                 match authority.issue(&names, now_s) {

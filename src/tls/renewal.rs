@@ -38,7 +38,7 @@ impl fmt::Display for Due {
             Self::First => "the first since the start",
             Self::Ending => "the last one ends",
             Self::ClockMoved => "the clock was set",
-            Self::NewNames => "the box has another address",
+            Self::NewNames => "the box has another name or address",
         })
     }
 }

@@ -43,6 +43,7 @@ const CORES: &[(&str, &[&str])] = &[
     ("encode/audio_clock", &[]),
     ("control/disk.rs", &[]),
     ("discovery/name.rs", &[]),
+    ("discovery/rival.rs", &[]),
     ("supervisor/backoff.rs", &[]),
     ("webhook/queue.rs", &[]),
     ("webhook/signature.rs", &[]),

@@ -1,6 +1,7 @@
 //! The box on the LAN by its name, on a LAN of network namespaces.
 
 use crate::appliance::{Appliance, Folder, PATIENCE, PROGRAM, wait_until};
+use crate::https::authority;
 use crate::network::{Lan, Machine, done};
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Stdio};
@@ -40,7 +41,6 @@ fn a_box_is_found_by_the_name_of_its_machine() {
     let lan = Lan::new();
     let (machine, visitor) = (lan.machine("Attic", 1), lan.machine("visitor", 9));
     let box_ = start(&machine, "0.0.0.0:8080", "");
-    let boxes = find_named(&visitor, 1);
     let expected = serde_json::json!([{
         "name": "attic",
         "host": "attic.local",
@@ -50,7 +50,13 @@ fn a_box_is_found_by_the_name_of_its_machine() {
         "https": "https://attic.local:8443/",
         "url": "http://10.55.0.1:8080/",
     }]);
-    assert_eq!(serde_json::Value::Array(boxes), expected);
+    // One service is announced after the other.
+    let mut found = serde_json::Value::Null;
+    wait_until("both services", PATIENCE, || {
+        found = serde_json::Value::Array(find(&visitor, 2));
+        found[0]["http"].is_string() && found[0]["https"].is_string()
+    });
+    assert_eq!(found, expected);
     assert_eq!(resolve(&visitor, "attic.local"), ["10.55.0.1"]);
     assert_eq!(find_named(&machine, 1).len(), 1, "from the machine itself too");
     let text = done(visitor.command(PROGRAM).args(["find", "--seconds", "2"])).stdout;
@@ -60,15 +66,9 @@ fn a_box_is_found_by_the_name_of_its_machine() {
     assert_eq!(find(&visitor, 2), Vec::<serde_json::Value>::new(), "it has said good-bye");
 }
 
-#[test]
-fn two_boxes_of_one_name_get_names_of_their_own() {
-    let lan = Lan::new();
-    let (one, two, visitor) = (lan.machine("box", 1), lan.machine("box", 2), lan.machine("visitor", 9));
-    let _first = start(&one, "0.0.0.0:8080", "");
-    // One after the other: of two that begin in the same instant, both may keep the name for a while.
-    assert_eq!(find_named(&visitor, 1)[0]["host"], "box.local");
-    let _second = start(&two, "0.0.0.0:8080", "");
-    let boxes = find_named(&visitor, 2);
+/// What must hold for two boxes whose machines have one name.
+fn have_names_of_their_own(visitor: &Machine) {
+    let boxes = find_named(visitor, 2);
     assert_eq!(boxes.len(), 2, "{boxes:#?}");
     let mut names: Vec<_> = boxes.iter().map(|found| found["name"].as_str().expect("a name")).collect();
     names.sort_unstable();
@@ -76,8 +76,53 @@ fn two_boxes_of_one_name_get_names_of_their_own() {
     for found in &boxes {
         let host = found["host"].as_str().expect("a host");
         assert!(["box.local", "box-2.local"].contains(&host), "{host}");
-        assert_eq!(serde_json::json!(resolve(&visitor, host)), found["addresses"], "{host} is that box alone");
+        assert_eq!(serde_json::json!(resolve(visitor, host)), found["addresses"], "{host} is that box alone");
     }
+}
+
+#[test]
+fn two_boxes_of_one_name_get_names_of_their_own_and_certificates_for_them() {
+    let lan = Lan::new();
+    let (one, two, visitor) = (lan.machine("box", 1), lan.machine("box", 2), lan.machine("visitor", 9));
+    let _first = start(&one, "0.0.0.0:8080", "");
+    assert_eq!(find_named(&visitor, 1)[0]["host"], "box.local");
+    let mut second = start(&two, "0.0.0.0:8080", "");
+    second.wait_for_log("or at http://box-2.local:8080/", PATIENCE);
+    have_names_of_their_own(&visitor);
+
+    let file = authority(&second);
+    wait_until("a certificate for box-2.local", PATIENCE, || {
+        let mut curl = visitor.command("curl");
+        curl.args(["--silent", "--fail", "--cacert", &file, "--resolve", "box-2.local:8443:10.55.0.2"]);
+        curl.arg("https://box-2.local:8443/api/v1/time").output().expect("curl is installed").status.success()
+    });
+}
+
+#[test]
+fn two_boxes_of_one_name_that_start_in_the_same_instant_get_names_of_their_own() {
+    let lan = Lan::new();
+    let (one, two, visitor) = (lan.machine("box", 1), lan.machine("box", 2), lan.machine("visitor", 9));
+    // At the same time, as after a power cut.
+    std::thread::scope(|both| {
+        let first = both.spawn(|| start(&one, "0.0.0.0:8080", ""));
+        let _second = start(&two, "0.0.0.0:8080", "");
+        let _first = first.join().expect("it starts");
+        have_names_of_their_own(&visitor);
+    });
+}
+
+#[test]
+fn two_boxes_of_one_name_that_could_not_hear_each_other_get_names_of_their_own_when_they_can() {
+    let lan = Lan::new();
+    let (one, two, visitor) = (lan.machine("box", 1), lan.machine("box", 2), lan.machine("visitor", 9));
+    // After a power cut the switch takes longer than the boxes.
+    lan.part(&[1, 2], true);
+    let mut both = [&one, &two].map(|machine| start(machine, "0.0.0.0:8080", ""));
+    for box_ in &mut both {
+        box_.wait_for_log("or at http://box.local:8080/", PATIENCE);
+    }
+    lan.part(&[1, 2], false);
+    have_names_of_their_own(&visitor);
 }
 
 #[test]

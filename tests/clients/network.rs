@@ -67,6 +67,14 @@ impl Lan {
         done(ip.args(arguments.split(' ')));
     }
 
+    /// Whether these machines, by their addresses' last numbers, can't hear each other.
+    pub fn part(&self, machines: &[u8], apart: bool) {
+        let isolated = if apart { "on" } else { "off" };
+        for last in machines {
+            self.ip(&format!("link set dev port{last} type bridge_slave isolated {isolated}"));
+        }
+    }
+
     /// Plugs in a machine as 10.55.0.`last`.
     pub fn machine(&self, host_name: &str, last: u8) -> Machine {
         let mut unshare = self.switch.command(&[], "unshare");
