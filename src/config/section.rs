@@ -37,9 +37,10 @@ impl<'a> Section<'a> {
         Self { document, name: "the file".to_owned(), path: String::new(), at: 0, table, known: RefCell::default() }
     }
 
-    /// A table within this one, that isn't reached by a key alone.
-    pub fn inner(&self, name: impl Into<String>, at: usize, table: &'a DeTable<'a>) -> Self {
-        Self::new(self.document, name, at, table)
+    /// The table at `index` of the list at `key`.
+    pub fn listed(&self, key: &str, index: usize, at: usize, table: &'a DeTable<'a>) -> Self {
+        let path = below(&below(&self.path, key), &index.to_string());
+        Self { document: self.document, name: format!("[[{key}]]"), path, at, table, known: RefCell::default() }
     }
 
     pub fn refuse(&self, message: impl Into<String>) {

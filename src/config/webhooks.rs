@@ -62,9 +62,9 @@ pub(super) fn read(root: &Section<'_>) -> Vec<WebhookConfig> {
         DeValue::Array(tables) if tables.iter().all(|table| matches!(table.get_ref(), DeValue::Table(_))) => Ok(tables),
         other => Err(format!("is {}; each webhook is a [[webhooks]] of its own", described(other))),
     });
-    let tables = tables.into_iter().flatten();
-    let sections = tables.filter_map(|table| match table.get_ref() {
-        DeValue::Table(inner) => Some(root.inner("[[webhooks]]", table.span().start, inner)),
+    let tables = tables.into_iter().flatten().enumerate();
+    let sections = tables.filter_map(|(index, table)| match table.get_ref() {
+        DeValue::Table(inner) => Some(root.listed("webhooks", index, table.span().start, inner)),
         _ => None,
     });
     sections.filter_map(|section| webhook(&section)).collect()
