@@ -20,6 +20,7 @@ use tokio::time::Instant;
 #[allow(dead_code, reason = "shared with the client tests, which need other parts of it")]
 mod frames;
 mod hostile;
+mod roles;
 
 const SECOND: Duration = Duration::from_secs(1);
 

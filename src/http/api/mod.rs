@@ -28,6 +28,8 @@ mod tokens;
 
 pub use body::read;
 pub use problem::Problem;
+#[cfg(test)]
+pub use table::all;
 pub use table::{Found, find, methods};
 
 use super::access::{self, Caller, Needs};
