@@ -117,6 +117,11 @@ fn with(path: &str, value: &Value) -> Value {
             return json!({ "streams": { (*name): { (*kind): needed } } });
         }
         ["streams", name, ..] => json!({ "streams": { (*name): { "input": { "source": "test" } } } }),
+        ["webhooks", key] => {
+            let mut webhook = json!({ "url": "https://example.org/hook", "secret": "at least 16 characters" });
+            webhook[*key] = value.clone();
+            return json!({ "webhooks": [webhook] });
+        }
         ["http", "certificate"] => json!({ "http": { "key": "key.pem" } }),
         ["http", "key"] => json!({ "http": { "certificate": "certificate.pem" } }),
         _ => json!({}),
@@ -188,6 +193,15 @@ fn each_setting_by_itself_is_refused_by_both_or_by_neither() {
         ("streams.a.audio.test.channels", json!([1, 3])),
         ("streams.a.audio.file.path", json!(["x.mp4"])),
         ("streams.api.input.test.fps", json!([30])),
+        ("webhooks", json!([[{ "url": "http://a/" }], [{ "url": "http://a/", "secret": "at least 16 characters" }]])),
+        (
+            "webhooks.url",
+            json!(["http://192.168.1.9:8123/hook?key=1", "https://a.example", "ftp://a/", "https://u:p@a/", "a"]),
+        ),
+        ("webhooks.secret", json!(["0123456789abcdef", "0123456789abcde"])),
+        ("webhooks.ca", json!(["/etc/ca.pem"])),
+        ("webhooks.events", json!([["disk_low", "stream_started"], ["disk"], "disk_low"])),
+        ("webhooks.retries", json!([3])),
         ("streams.a b.input.test.fps", json!([30])),
     ];
     let mut asked = BTreeSet::new();
@@ -228,6 +242,7 @@ fn the_example_of_every_setting_is_good() {
         .lines()
         .map(|line| match line.strip_prefix("# ") {
             Some(setting) if setting.split_once(" = ").is_some_and(|(key, _)| super::is_segment(key)) => setting,
+            Some(table) if table.starts_with("[[") => table,
             _ => line,
         })
         .filter(|line| !line.starts_with("admin_password_hash"))
