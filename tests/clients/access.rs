@@ -8,7 +8,7 @@ use crate::http::{Response, exchange, parse};
 const STREAM: &str = "[streams.camera]\ninput = { source = \"test\", size = \"320x240\", fps = 30 }\n\
     [streams.camera.access]\nview = \"token\"\n";
 
-fn send(box_: &Appliance, method: &str, path: &str, cookie: &str, body: &str) -> Response {
+pub fn send(box_: &Appliance, method: &str, path: &str, cookie: &str, body: &str) -> Response {
     let (address, length) = (box_.address(), body.len());
     let request = format!(
         "{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nCookie: {cookie}\r\n\

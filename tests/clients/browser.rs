@@ -2,6 +2,7 @@
 
 mod console;
 
+use crate::access::send;
 use crate::appliance::Appliance;
 use crate::ffmpeg::run;
 use serde_json::Value;
@@ -14,8 +15,13 @@ const TRIES: usize = 3;
 
 /// How playback went, after it had settled: the first time without a stall, or the last.
 fn play(url: &str) -> Value {
+    play_trusting(url, "")
+}
+
+/// The same in a browser whose user has installed an authority's certificate, a PEM file.
+fn play_trusting(url: &str, authority: &str) -> Value {
     let mut tries = (0..TRIES).map(|_| {
-        let json = run("node", &[PLAYER, url, &SECONDS.to_string()]);
+        let json = run("node", &[PLAYER, url, &SECONDS.to_string(), "", authority]);
         let report: Value = serde_json::from_slice(&json).expect("play.mjs writes JSON");
         println!("{report:#}");
         report
@@ -70,4 +76,30 @@ audio = {{ source = "command", command = {sound}, format = "s16le", rate = 48000
     let report = play(&box_.url("/desk/"));
     plays(&report);
     assert!(number(&report, "audio_bytes") > 0.0, "sound is decoded");
+}
+
+#[test]
+fn who_trusts_the_box_plays_over_http_2_in_a_secure_context() {
+    let mut box_ = Appliance::start("[streams.camera]\ninput = { source = \"test\", size = \"640x360\", fps = 30 }\n");
+    let authority = box_.folder().file("authority.pem");
+    std::fs::write(&authority, box_.wait_for("/setup/ca.pem").body).expect("the authority's certificate");
+    let url = format!("https://localhost:{}/camera/", box_.https_address().port());
+    let report = play_trusting(&url, &authority);
+    plays(&report);
+    assert_eq!(report["secure"], true);
+    assert_eq!(report["protocols"], serde_json::json!(["h2"]));
+}
+
+#[test]
+fn a_page_opened_with_a_token_plays_what_others_may_not_see() {
+    let stream = "[streams.camera]\ninput = { source = \"test\", size = \"640x360\", fps = 30 }\n\
+        [streams.camera.access]\nview = \"token\"\n";
+    let box_ = Appliance::start(stream);
+    // Nobody has claimed it, so whoever sits at it may.
+    let body = r#"{"name": "page", "streams": ["camera"], "view": true}"#;
+    let made = send(&box_, "POST", "/api/v1/tokens", "", body);
+    let made: Value = serde_json::from_str(made.text()).expect("JSON");
+    let token = made["token"].as_str().unwrap_or_else(|| panic!("no token in {made}"));
+    plays(&play(&box_.url(&format!("/camera/?token={token}"))));
+    assert_eq!(box_.get("/camera/index.m3u8").status, 401);
 }

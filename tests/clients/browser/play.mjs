@@ -1,15 +1,17 @@
 // Plays a page of the box in headless Chromium and prints one line of JSON about how it went:
-//   node play.mjs URL SECONDS [SCREENSHOT.png]
+//   node play.mjs URL SECONDS [SCREENSHOT.png [AUTHORITY.pem]]
 //
 // Latency is read from the picture itself: the test source burns the capture time into the lowest
 // eighth of each frame (src/capture/test_pattern/strip.rs says how), and the page's clock is this
-// machine's, which is the box's. Without a test picture `latency_ms` is null.
-import { mkdtempSync, rmSync } from "node:fs";
+// machine's, which is the box's. Without a test picture `latency_ms` is null. With an authority's
+// certificate, the browser's user has installed that, as the box's guide says for Linux.
+import { execFileSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { chromium } from "playwright-core";
 
-const [url, seconds, screenshot] = process.argv.slice(2);
+const [url, seconds, screenshot, authority] = process.argv.slice(2);
 const START_MS = 30_000;
 
 // Runs in the page, before anything of the page does.
@@ -72,7 +74,14 @@ function watch() {
 }
 
 const profile = mkdtempSync(join(tmpdir(), "capturebox-chromium-"));
-const context = await chromium.launchPersistentContext(profile, {
+if (authority) {
+  const certificates = join(profile, "home/.pki/nssdb");
+  mkdirSync(certificates, { recursive: true });
+  execFileSync("certutil", ["-d", `sql:${certificates}`, "-N", "--empty-password"]);
+  execFileSync("certutil", ["-d", `sql:${certificates}`, "-A", "-n", "box", "-t", "C,,", "-i", authority]);
+}
+const context = await chromium.launchPersistentContext(join(profile, "profile"), {
+  env: authority ? { ...process.env, HOME: join(profile, "home"), XDG_DATA_HOME: join(profile, "home/.local/share") } : process.env,
   executablePath: "/usr/bin/chromium",
   headless: true,
   viewport: { width: 1280, height: 900 },
@@ -118,6 +127,8 @@ try {
         paused: video.paused,
         muted: video.muted,
         stats: window.captureboxStats ?? null,
+        secure: isSecureContext,
+        protocols: [...new Set(performance.getEntriesByType("resource").map((entry) => entry.nextHopProtocol))],
       };
     });
   const before = await snapshot();
@@ -146,6 +157,8 @@ try {
         ? { p50: percentile(0.5), p99: percentile(0.99), max: sorted.at(-1), min: sorted[0] }
         : null,
       page: after.stats,
+      secure: after.secure,
+      protocols: after.protocols,
       problems: [...problems, ...(await page.evaluate(() => window.seen.errors))],
     }),
   );

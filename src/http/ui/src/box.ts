@@ -14,10 +14,19 @@ interface StreamEntry {
   tracks: { width?: number; height?: number }[];
 }
 
+/**
+ * The token that a page was opened with (`/camera/?token=…`), put on an address of the box: for streams that
+ * only those with a token may watch. What the playlists name carries a key of the box's own.
+ */
+export function withToken(path: string, search = globalThis.location?.search ?? ""): string {
+  const token = new URLSearchParams(search).get("token");
+  return token === null ? path : `${path}?token=${encodeURIComponent(token)}`;
+}
+
 /** `null` when the box can't be reached. */
 export async function streams(): Promise<StreamInfo[] | null> {
   try {
-    const answer = await fetch("/api/v1/streams", { cache: "no-store", signal: AbortSignal.timeout(5_000) });
+    const answer = await fetch(withToken("/api/v1/streams"), { cache: "no-store", signal: AbortSignal.timeout(5_000) });
     if (!answer.ok) return null;
     return ((await answer.json()) as { streams: StreamEntry[] }).streams.map(info);
   } catch {

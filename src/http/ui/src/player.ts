@@ -2,6 +2,7 @@
 // whatever goes wrong is mended by starting over, sooner or later.
 
 import Hls, { type HlsConfig } from "hls.js";
+import { withToken } from "./box.ts";
 import type { ClockOffset } from "./clock.ts";
 import { Steering } from "./steering.ts";
 
@@ -151,7 +152,7 @@ export class Player {
   }
 
   private open(): void {
-    const url = `/${this.stream}/index.m3u8`;
+    const url = withToken(`/${this.stream}/index.m3u8`);
     this.lastProgress = performance.now();
     this.lastPosition = -1;
     this.steering.restart();

@@ -1,5 +1,6 @@
 // Who may do what: tokens for players and encoders, accounts for people.
 
+import { Fragment } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { get, patch, post, remove, type Role, words } from "./api.ts";
 import { streams } from "./live.ts";
@@ -126,7 +127,10 @@ function Shown({ made: { name, token, watches }, done }: { made: Made; done: () 
       <p>It is not shown again.</p>
       <Copied label="Token" text={token} />
       {watches.map((stream) => (
-        <Copied key={stream} label={`For a player: ${stream}`} text={new URL(`/${stream}/index.m3u8?token=${token}`, location.href).href} />
+        <Fragment key={stream}>
+          <Copied label={`For a browser: ${stream}`} text={new URL(`/${stream}/?token=${token}`, location.href).href} />
+          <Copied label={`For a player: ${stream}`} text={new URL(`/${stream}/index.m3u8?token=${token}`, location.href).href} />
+        </Fragment>
       ))}
       <button type="button" onClick={done}>Done</button>
     </div>

@@ -1,6 +1,6 @@
 // A stream on the page: the picture, what state it is in, how far behind, and its three buttons.
 
-import type { StreamInfo } from "../box.ts";
+import { type StreamInfo, withToken } from "../box.ts";
 import type { ClockOffset } from "../clock.ts";
 import { Player, type PlayerState } from "../player.ts";
 
@@ -88,7 +88,7 @@ export class StreamView {
 
   /** The address for other players, to be copied. */
   private address(): HTMLElement {
-    const url = new URL(`/${this.info.name}/index.m3u8`, location.href).href;
+    const url = new URL(withToken(`/${this.info.name}/index.m3u8`), location.href).href;
     const field = make("input", { value: url, readOnly: true, id: "address", spellcheck: false });
     field.addEventListener("focus", () => field.select());
     const copy = make("button", { type: "button" }, "Copy");
