@@ -1,21 +1,12 @@
 //! A box with a stream for token holders alone: claimed with its code, played by ffmpeg with a token,
 //! refused without.
 
+use crate::admin::{cookie, send};
 use crate::appliance::{Appliance, Folder};
 use crate::ffmpeg::ffprobe;
-use crate::http::{Response, exchange, parse};
 
 const STREAM: &str = "[streams.camera]\ninput = { source = \"test\", size = \"320x240\", fps = 30 }\n\
     [streams.camera.access]\nview = \"token\"\n";
-
-pub fn send(box_: &Appliance, method: &str, path: &str, cookie: &str, body: &str) -> Response {
-    let (address, length) = (box_.address(), body.len());
-    let request = format!(
-        "{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nCookie: {cookie}\r\n\
-         Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
-    );
-    parse(&exchange(address, request.as_bytes()).expect("an answer"), false).expect("HTTP")
-}
 
 #[test]
 fn a_player_with_a_token_plays_and_one_without_does_not() {
@@ -29,9 +20,7 @@ fn a_player_with_a_token_plays_and_one_without_does_not() {
     assert!(log.contains("claim-code") && !log.contains(code.trim()), "the log says where, and not what: {log}");
     let claim = format!(r#"{{"code":"{}","password":"long enough"}}"#, code.trim());
     let claimed = send(&box_, "POST", "/api/v1/claim", "", &claim);
-    assert_eq!(claimed.status, 204, "{}", claimed.text());
-    let cookie =
-        claimed.header("set-cookie").and_then(|cookie| cookie.split(';').next()).expect("a session").to_owned();
+    let cookie = cookie(&claimed);
     let made = send(&box_, "POST", "/api/v1/tokens", &cookie, r#"{"name":"tv","streams":["camera"],"view":true}"#);
     assert_eq!(made.status, 201, "{}", made.text());
     let made: serde_json::Value = serde_json::from_str(made.text()).expect("JSON");

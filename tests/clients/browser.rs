@@ -2,7 +2,7 @@
 
 mod console;
 
-use crate::access::send;
+use crate::admin::send;
 use crate::appliance::Appliance;
 use crate::ffmpeg::run;
 use serde_json::Value;

@@ -143,7 +143,7 @@ fn what_is_no_tls_is_refused_and_the_box_goes_on() {
 }
 
 /// A certificate for localhost, self-signed, and its key.
-fn self_signed(folder: &Folder, name: &str) -> (String, String) {
+pub fn self_signed(folder: &Folder, name: &str) -> (String, String) {
     let (certificate, key) = (folder.file(&format!("{name}.pem")), folder.file(&format!("{name}-key.pem")));
     let made = run(
         "openssl",
@@ -161,6 +161,9 @@ fn self_signed(folder: &Folder, name: &str) -> (String, String) {
             &format!("/CN={name}"),
             "-addext",
             "subjectAltName=DNS:localhost",
+            // Strict clients take no authority for a server.
+            "-addext",
+            "basicConstraints=critical,CA:FALSE",
             "-keyout",
             &key,
             "-out",
