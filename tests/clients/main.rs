@@ -26,6 +26,7 @@ mod commands;
 mod crowd;
 mod events;
 mod files;
+mod hostile;
 mod lan;
 mod observe;
 mod operation;
