@@ -7,6 +7,7 @@ use super::Line;
 use super::inbox::Mail;
 use super::report::Report;
 use crate::codec::aac;
+use crate::decode::AacDecoder;
 use crate::encode::aac::AacEncoder;
 use crate::encode::audio_clock::{AudioClock, Frames, Run};
 use crate::encode::opus::OpusEncoder;
@@ -104,6 +105,25 @@ struct Relay {
     overdue: MonoTime,
 }
 
+/// Decodes sound that goes straight through.
+struct Listener {
+    track: Arc<Track>,
+    /// `None`: it is of a kind that can't be decoded.
+    decoder: Option<AacDecoder>,
+}
+
+impl Listener {
+    fn to(track: &Arc<Track>) -> Self {
+        let decoder = match &track.codec {
+            Codec::Aac(params) => AacDecoder::new(&params.config)
+                .inspect_err(|error| log::info!("its levels can't be shown: {error}"))
+                .ok(),
+            _ => None,
+        };
+        Self { track: Arc::clone(track), decoder }
+    }
+}
+
 /// See the module.
 pub struct AudioLine {
     stream: String,
@@ -112,6 +132,8 @@ pub struct AudioLine {
     clock: AudioClock,
     encoders: Encoders,
     relay: Option<Relay>,
+    /// While somebody looks at the levels.
+    listener: Option<Listener>,
     report: Arc<Report>,
     ended: bool,
 }
@@ -130,6 +152,7 @@ impl AudioLine {
             clock: AudioClock::new(RATE, settings.channels),
             encoders: Encoders { aac: Some(open_aac(&settings)?), opus: None, settings },
             relay: None,
+            listener: None,
             report,
             ended: false,
         })
@@ -149,7 +172,7 @@ impl Line for AudioLine {
     fn handle(&mut self, mail: Mail, now: MonoTime) {
         match mail {
             Mail::Pcm(block) => {
-                self.report.heard(&block, now);
+                self.report.heard(&block.samples, block.channels, now);
                 self.publisher.set_state(Kind::Audio, SourceState::Live);
                 let run = self.clock.push(&block);
                 let encoded = self.encoders.encode(run, &self.publisher);
@@ -211,8 +234,27 @@ impl AudioLine {
         }
         self.publisher.set_state(Kind::Audio, SourceState::Live);
         let end = unit.dts + i64::from(unit.duration);
+        self.measure(&track, &unit, now);
         self.publisher.push(&track, unit);
         self.relay = Some(Relay { track, end, overdue: now + UNITS_LATE });
+    }
+
+    /// Measures sound that goes straight through, while somebody looks.
+    fn measure(&mut self, track: &Arc<Track>, unit: &AccessUnit, now: MonoTime) {
+        if !self.report.levels_wanted(now) {
+            self.listener = None;
+            return;
+        }
+        let listener = match &mut self.listener {
+            Some(listener) if listener.track == *track => listener,
+            other => other.insert(Listener::to(track)),
+        };
+        // What is damaged isn't louder or quieter.
+        if let Some(decoder) = &mut listener.decoder
+            && let Ok((samples, channels)) = decoder.decode(&unit.data)
+        {
+            self.report.heard(samples, channels, now);
+        }
     }
 
     /// Silent frames up to `now` less the time that sound is allowed to be late.

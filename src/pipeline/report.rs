@@ -4,11 +4,14 @@
 
 use super::levels::{Level, Meter};
 use super::measure::{Durations, Rate};
-use crate::media::PcmBlock;
 use crate::time::MonoTime;
 use serde::Serialize;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+/// Whoever shows levels looks once a second or so.
+const LOOKS_WITHIN: Duration = Duration::from_secs(5);
 
 /// A count that only grows.
 #[derive(Debug, Default)]
@@ -55,6 +58,8 @@ pub struct Report {
     /// From handing a picture over until it comes out encoded.
     pub encode_time: Durations,
     levels: Mutex<Meter>,
+    /// When somebody last looked at the levels, ns; 0: never.
+    levels_wanted: AtomicI64,
 }
 
 /// A [`Report`] at one moment.
@@ -94,8 +99,25 @@ impl Report {
     }
 
     /// Sound has come.
-    pub fn heard(&self, block: &PcmBlock, now: MonoTime) {
-        self.levels.lock().unwrap_or_else(PoisonError::into_inner).push(&block.samples, block.channels, now);
+    pub fn heard(&self, samples: &[i16], channels: u16, now: MonoTime) {
+        self.levels.lock().unwrap_or_else(PoisonError::into_inner).push(samples, channels, now);
+    }
+
+    /// Somebody looks at the levels, and will again. Without that, sound that goes straight through isn't decoded
+    /// to measure it.
+    pub fn want_levels(&self, now: MonoTime) {
+        self.levels_wanted.store(now.as_nanos(), Ordering::Relaxed);
+    }
+
+    /// Whether somebody looks at the levels.
+    pub fn levels_wanted(&self, now: MonoTime) -> bool {
+        let wanted = self.levels_wanted.load(Ordering::Relaxed);
+        wanted != 0 && MonoTime::from_nanos(wanted).until(now) < LOOKS_WITHIN
+    }
+
+    /// How loud each channel is; `None` where the sound isn't measured.
+    pub fn levels(&self, now: MonoTime) -> Option<Vec<Level>> {
+        self.levels.lock().unwrap_or_else(PoisonError::into_inner).read(now)
     }
 
     pub fn counts(&self) -> Counts {
@@ -113,7 +135,7 @@ impl Report {
             audio_correction_ppm: self.audio_correction_ppm.load(Ordering::Relaxed),
             captured_frames: self.captured_frames.get(),
             capture_fps: self.capture_rate.lock().unwrap_or_else(PoisonError::into_inner).at(now),
-            audio_levels: self.levels.lock().unwrap_or_else(PoisonError::into_inner).read(now),
+            audio_levels: self.levels(now),
         }
     }
 }

@@ -1,4 +1,5 @@
 //! The streams: what runs, how it does, and what can be done to it.
+#![allow(clippy::disallowed_methods, reason = "shell: notes when somebody looks")]
 
 use super::super::body::Body;
 use super::super::site::Site;
@@ -7,6 +8,7 @@ use crate::control::{ControlError, State};
 use crate::package::live::HlsStatus;
 use crate::pipeline::Counts;
 use crate::stream::{Stream, StreamStatus};
+use crate::time::MonoTime;
 use hyper::{Method, Response, StatusCode};
 use serde::{Deserialize, Serialize};
 
@@ -92,7 +94,11 @@ struct Hls {
 fn entry(site: &Site, stream: &Stream) -> Entry {
     let (status, name) = (stream.status(), stream.name());
     let served = site.served(name);
-    let pipeline = served.as_ref().and_then(|served| served.report.as_ref()).map(|report| report.counts());
+    let report = served.as_ref().and_then(|served| served.report.as_ref());
+    let pipeline = report.map(|report| {
+        report.want_levels(MonoTime::now());
+        report.counts()
+    });
     let hls = served.map(|served| Hls { url: format!("/{name}/index.m3u8"), status: served.live.status() });
     Entry {
         status,

@@ -2,6 +2,8 @@
 
 use super::{assert_seamless, drain, reader, state, stream};
 use crate::codec::aac;
+use crate::encode::AudioEncoder;
+use crate::encode::aac::AacEncoder;
 use crate::media::{AacParams, AccessUnit, Codec, PcmBlock, Track, TrackId};
 use crate::pipeline::audio::{AudioLine, AudioSettings};
 use crate::pipeline::inbox::Mail;
@@ -137,4 +139,34 @@ fn a_source_without_sound_makes_no_track() {
     let mut rig = Rig::new(false);
     rig.pass(Duration::from_secs(10));
     assert!(drain(&mut rig.reader).is_empty());
+}
+
+#[test]
+fn sound_that_goes_straight_through_is_measured_while_somebody_looks() {
+    let mut rig = Rig::new(false);
+    let mut encoder = AacEncoder::new(48_000, 2, 128_000).expect("an encoder");
+    let track = Arc::clone(encoder.track());
+    let mut second = |rig: &mut Rig| {
+        for frame in 0..47 {
+            // A quarter of full scale on the left, a tenth of that on the right.
+            let tone = |at: i32| (f64::from(frame * 1_024 + at) * std::f64::consts::TAU / 48.0).sin() * 8_192.0;
+            let pcm: Vec<i16> = (0..1_024).flat_map(|at| [tone(at) as i16, (tone(at) / 10.0) as i16]).collect();
+            let (dts, data) = (rig.now.ticks(track.timescale), encoder.encode(&pcm).expect("it encodes"));
+            let unit = AccessUnit { dts, pts: dts, duration: 1_024, keyframe: true, data };
+            rig.line.handle(Mail::Unit { track: Arc::clone(&track), unit }, rig.now);
+            rig.pass(Duration::from_nanos(21_333_333));
+        }
+    };
+    second(&mut rig);
+    assert_eq!(rig.report.levels(rig.now), None, "nobody looks: nothing is decoded");
+    rig.report.want_levels(rig.now);
+    second(&mut rig);
+    let levels = rig.report.levels(rig.now).expect("measured");
+    let near = |level: f64, dbfs: f64| (level - dbfs).abs() < 1.0;
+    assert!(near(levels[0].peak_dbfs, -12.0) && near(levels[0].rms_dbfs, -15.0), "{levels:?}");
+    assert!(near(levels[1].peak_dbfs, -32.0) && near(levels[1].rms_dbfs, -35.0), "{levels:?}");
+    for _ in 0..7 {
+        second(&mut rig);
+    }
+    assert_eq!(rig.report.levels(rig.now), None, "nobody looks any more");
 }
