@@ -84,7 +84,8 @@ fn ffmpeg_plays_every_frame_in_step_with_the_sound() {
         rising(frames.iter().map(|(time, picture)| (*time, picture.colour_at(7.0 / 8.0, 6.0 / 8.0)[0] > 130.0)));
     let beeps = beeps(&file);
     assert!(flashes.len() + 1 >= SPAN.as_secs() as usize, "flashes at {flashes:?}");
-    for flash in &flashes {
+    // A beep in the recording's first moments has no silence before it that would tell it from one cut in two.
+    for flash in flashes.iter().filter(|flash| **flash > 0.150) {
         let offsets = beeps.iter().map(|beep| beep - flash);
         let offset = offsets.min_by(|a, b| a.abs().total_cmp(&b.abs())).expect("beeps");
         println!("at {flash:.3} s the sound is {:+.1} ms late", offset * 1_000.0);
