@@ -27,7 +27,6 @@ pub struct Caller {
 }
 
 /// What somebody must be allowed to, for a page or an endpoint.
-#[allow(dead_code, reason = "not every right has its endpoint yet")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Needs {
     /// Open to all; where it lists, it lists what the caller may see.

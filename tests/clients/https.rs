@@ -174,18 +174,35 @@ pub fn self_signed(folder: &Folder, name: &str) -> (String, String) {
     (certificate, key)
 }
 
+/// A box whose certificate is in files of this folder, at first the one called `first`; another lies ready.
+pub struct FromFiles {
+    pub box_: Appliance,
+    pub certificate: String,
+    pub key: String,
+    /// Certificate and key.
+    pub first: (String, String),
+    pub second: (String, String),
+}
+
+impl FromFiles {
+    pub fn start(streams: &str) -> Self {
+        let folder = Folder::new();
+        let (first, second) = (self_signed(&folder, "first"), self_signed(&folder, "second"));
+        let (certificate, key) = (folder.file("certificate.pem"), folder.file("key.pem"));
+        std::fs::copy(&first.0, &certificate).expect("copied");
+        std::fs::copy(&first.1, &key).expect("copied");
+        let http = format!(
+            "[http]\nlisten = \"127.0.0.1:0\"\nlisten_tls = \"127.0.0.1:0\"\ncertificate = \"{certificate}\"\nkey = \"{key}\"\n"
+        );
+        let box_ = Appliance::start_with(folder, &http, streams);
+        Self { box_, certificate, key, first, second }
+    }
+}
+
 #[test]
 fn a_certificate_file_that_changes_is_served_without_a_break() {
-    let folder = Folder::new();
-    let (first, first_key) = self_signed(&folder, "first");
-    let (second, second_key) = self_signed(&folder, "second");
-    let (certificate, key) = (folder.file("certificate.pem"), folder.file("key.pem"));
-    std::fs::copy(&first, &certificate).expect("copied");
-    std::fs::copy(&first_key, &key).expect("copied");
-    let http = format!(
-        "[http]\nlisten = \"127.0.0.1:0\"\nlisten_tls = \"127.0.0.1:0\"\ncertificate = \"{certificate}\"\nkey = \"{key}\"\n"
-    );
-    let mut box_ = Appliance::start_with(folder, &http, STREAM);
+    let FromFiles { mut box_, certificate, key, first: (first, _), second: (second, second_key) } =
+        FromFiles::start(STREAM);
     box_.wait_for_segments("camera", 1);
     let port = box_.https_address().port();
     let url = format!("https://localhost:{port}/camera/index.m3u8");

@@ -4,7 +4,7 @@
 use crate::admin::{access, send, sign_in};
 use crate::appliance::{Appliance, Folder, PATIENCE, wait_until};
 use crate::http::parse;
-use crate::https::{authority, self_signed};
+use crate::https::{FromFiles, authority};
 use crate::network::{Lan, done};
 use crate::steady::{Over, play};
 use crate::tls;
@@ -14,16 +14,8 @@ const STREAM: &str = "[streams.camera]\ninput = { source = \"test\", size = \"32
 
 #[test]
 fn a_player_over_https_plays_on_while_the_certificate_is_replaced() {
-    let folder = Folder::new();
-    let (first, first_key) = self_signed(&folder, "first");
-    let (second, second_key) = self_signed(&folder, "second");
-    let (certificate, key) = (folder.file("certificate.pem"), folder.file("key.pem"));
-    std::fs::copy(&first, &certificate).expect("copied");
-    std::fs::copy(&first_key, &key).expect("copied");
-    let http = format!(
-        "[http]\nlisten = \"127.0.0.1:0\"\nlisten_tls = \"127.0.0.1:0\"\ncertificate = \"{certificate}\"\nkey = \"{key}\"\n"
-    );
-    let mut box_ = Appliance::start_with(folder, &http, STREAM);
+    let FromFiles { mut box_, certificate, key, first: (first, _), second: (second, second_key) } =
+        FromFiles::start(STREAM);
     box_.wait_for_segments("camera", 1);
     let address = box_.https_address();
     let (both, new_one) = (tls::client(&[&first, &second], &[]), tls::client(&[&second], &[]));

@@ -1,8 +1,8 @@
 //! `/setup`: what a device that knows nothing of the box gets there, and that it is what HTTPS then needs.
 
-use crate::appliance::{Appliance, Folder};
+use crate::appliance::Appliance;
 use crate::http;
-use crate::https::{authority, run};
+use crate::https::{FromFiles, authority, run};
 
 const STREAM: &str = "[streams.camera]\ninput = { source = \"test\", size = \"320x180\", fps = 15 }\n\
                       [streams.camera.encode]\nvideo_bitrate = \"300k\"\n\
@@ -51,35 +51,7 @@ fn a_stranger_gets_the_certificate_over_plain_http_and_trusts_the_box_with_it() 
 
 #[test]
 fn with_a_certificate_from_files_there_is_nothing_to_install() {
-    let folder = Folder::new();
-    let (certificate, key) = (folder.file("certificate.pem"), folder.file("key.pem"));
-    let made = run(
-        "openssl",
-        &[
-            "req",
-            "-x509",
-            "-newkey",
-            "ec",
-            "-pkeyopt",
-            "ec_paramgen_curve:P-256",
-            "-nodes",
-            "-days",
-            "1",
-            "-subj",
-            "/CN=localhost",
-            "-addext",
-            "subjectAltName=DNS:localhost",
-            "-keyout",
-            &key,
-            "-out",
-            &certificate,
-        ],
-    );
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-    let http = format!(
-        "[http]\nlisten = \"127.0.0.1:0\"\nlisten_tls = \"127.0.0.1:0\"\ncertificate = \"{certificate}\"\nkey = \"{key}\"\n"
-    );
-    let box_ = Appliance::start_with(folder, &http, STREAM);
+    let FromFiles { box_, .. } = FromFiles::start(STREAM);
     for path in ["/setup", "/setup/ca", "/setup/ca.mobileconfig"] {
         let answer = box_.get(path);
         assert_eq!(answer.status, 404, "{path}");

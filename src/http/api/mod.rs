@@ -95,7 +95,6 @@ pub type Reply<'a> = Pin<Box<dyn Future<Output = Response<Body>> + Send + 'a>>;
 /// What an endpoint is called with.
 pub struct Call<'a> {
     pub site: &'a Site,
-    #[allow(dead_code, reason = "for endpoints about the caller's own session")]
     pub caller: &'a Caller,
     /// The caller as decisions know it: with its credential.
     pub asker: Asker,
