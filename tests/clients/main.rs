@@ -23,6 +23,7 @@ mod access;
 mod browser;
 mod check;
 mod commands;
+mod contract;
 mod crowd;
 mod events;
 mod files;
