@@ -241,6 +241,12 @@ impl Access {
         password: String,
         now: Now,
     ) -> Result<String, SignInError> {
+        self.check_password(address, name, password, now).await?;
+        Ok(self.begin_session(name, now)?)
+    }
+
+    /// Whoever knows the account's password goes on; the others use up their tries.
+    async fn check_password(&self, address: IpAddr, name: &str, password: String, now: Now) -> Result<(), SignInError> {
         self.take_try(address, name, now)?;
         let hash = match self.hash_of(name) {
             Some((hash, _)) => hash,
@@ -251,11 +257,34 @@ impl Access {
             lock(&self.throttle).give_back(address, name);
         }
         match right {
-            Ok(true) => Ok(self.begin_session(name, now)?),
+            Ok(true) => Ok(()),
             Ok(false) => Err(SignInError::Wrong),
             Err(ChangeError::Busy) => Err(SignInError::TooManyTries { retry_after: BUSY }),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Gives who is signed in another password, when they know the one they have: a browser left open is not
+    /// enough. It stays signed in; the account's other browsers don't.
+    pub async fn change_password(
+        &self,
+        address: IpAddr,
+        credential: &Credential,
+        current: String,
+        new: String,
+        now: Now,
+    ) -> Result<(), SignInError> {
+        let (name, _) = self.account(credential, now).ok_or(SignInError::Wrong)?;
+        let account = AccountName::new(&name).map_err(ChangeError::from)?;
+        self.not_configured(&account, BookError::Configured).map_err(ChangeError::from)?;
+        password::check(&new).map_err(ChangeError::from)?;
+        self.check_password(address, &name, current, now).await?;
+        let hash = self.hash(new).await?;
+        self.change(|book| book.change_account(&account, None, Some(hash), false)).await?;
+        if let Credential::Session(here) = credential {
+            lock(&self.sessions).end_others_of(&name, here);
+        }
+        Ok(())
     }
 
     pub fn sign_out(&self, credential: &Credential) {

@@ -54,6 +54,12 @@ impl Sessions {
     pub fn end_all_of(&mut self, account: &str) {
         self.0.retain(|_, session| session.account != account);
     }
+
+    /// Signs an account out everywhere but here.
+    pub fn end_others_of(&mut self, account: &str, secret: &str) {
+        let here = secret::digest(secret);
+        self.0.retain(|digest, session| session.account != account || *digest == here);
+    }
 }
 
 #[cfg(test)]

@@ -242,6 +242,33 @@ async fn a_new_password_or_a_lost_account_signs_out() {
     assert!(matches!(access.remove_account("ann").await, Err(ChangeError::Refused(BookError::LastAdmin))));
 }
 
+#[tokio::test]
+async fn who_knows_the_password_changes_it_and_stays_signed_in_here_alone() {
+    let access = Access::open(None, Policies::default(), None).expect("in memory");
+    access.add_account("bob", Role::Viewer, PASSWORD.to_owned()).await.expect("added");
+    let sign_in = async |password: &str| access.sign_in(local(), "bob", password.to_owned(), at(0)).await;
+    let here = Credential::Session(sign_in(PASSWORD).await.expect("signed in"));
+    let elsewhere = Credential::Session(sign_in(PASSWORD).await.expect("signed in"));
+    let change = async |credential: &Credential, current: &str, new: &str| {
+        access.change_password(local(), credential, current.to_owned(), new.to_owned(), at(0)).await
+    };
+    assert!(matches!(change(&Credential::None, PASSWORD, "another password").await, Err(SignInError::Wrong)));
+    assert!(matches!(change(&here, "wrong", "another password").await, Err(SignInError::Wrong)));
+    let short = change(&here, PASSWORD, "short").await;
+    assert!(matches!(short, Err(SignInError::Change(ChangeError::Password(_)))), "{short:?}");
+    assert!(access.account(&elsewhere, at(0)).is_some(), "nothing has changed");
+    change(&here, PASSWORD, "another password").await.expect("changed");
+    assert_eq!(access.account(&here, at(0)), Some(("bob".to_owned(), Role::Viewer)));
+    assert_eq!(access.account(&elsewhere, at(0)), None);
+    assert!(sign_in("another password").await.is_ok());
+    // Guessing is limited as at the door.
+    let mut last = change(&here, "wrong", "another password").await;
+    for _ in 0..30 {
+        last = change(&here, "wrong", "another password").await;
+    }
+    assert!(matches!(last, Err(SignInError::TooManyTries { .. })), "{last:?}");
+}
+
 struct Folder(PathBuf);
 
 impl Drop for Folder {

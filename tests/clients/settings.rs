@@ -99,8 +99,15 @@ mod browser {
             assert!(text("atField").contains("it must be from 1 to 120"), "at the field");
             assert!(text("told").contains("Started anew, with a short gap: camera"), "{}", text("told"));
             assert!(text("saved").contains(&format!("fps = {rate} }} # the altar")), "{}", text("saved"));
+            let hook = text("hook");
+            assert!(hook.contains("url = \"http://127.0.0.1:9/hook\"") && hook.contains("disk_low"), "{hook}");
+            assert!(hook.contains("secret = \"(unchanged ") && !hook.contains("a secret of some length"), "{hook}");
+            assert!(!text("unhooked").contains("webhooks"), "{}", text("unhooked"));
             assert_eq!(visit["theirs"], true, "what somebody else saved is still there");
-            assert!(text("player").contains("/camera/index.m3u8?token="), "{}", text("player"));
+            ffmpeg::run(
+                "ffmpeg",
+                &["-v", "error", "-tls_verify", "0", "-i", text("player"), "-t", "1", "-f", "null", "-"],
+            );
             assert!(visit["found"].as_u64() > Some(0), "the log has it");
         }
     }

@@ -4,7 +4,8 @@ use super::problem::Problem;
 use bytes::{Buf, Bytes, BytesMut};
 use hyper::header::CONTENT_TYPE;
 use hyper::{HeaderMap, StatusCode};
-use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 use std::fmt::Display;
 use std::pin::pin;
 use std::time::Duration;
@@ -56,15 +57,33 @@ pub fn parse<T: DeserializeOwned>(headers: &HeaderMap, body: &[u8]) -> Result<T,
         let detail = "The body has to be JSON, sent with content-type: application/json.";
         return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail));
     }
+    let refuse =
+        |status, what: &dyn Display| Problem::new(status, format!("The body is not what belongs here: {what}."));
+    let mut value: Value = serde_json::from_slice(body).map_err(|error| refuse(StatusCode::BAD_REQUEST, &error))?;
     // To serde a list of its members is a struct too; to the document it isn't.
-    if !body.trim_ascii_start().starts_with(b"{") && serde_json::from_slice::<IgnoredAny>(body).is_ok() {
-        let detail = "The body is not what belongs here: it has to be an object, {…}.";
-        return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail));
+    if !value.is_object() {
+        return Err(refuse(StatusCode::UNPROCESSABLE_ENTITY, &"it has to be an object, {…}"));
     }
-    serde_json::from_slice(body).map_err(|error| {
-        let status = if error.is_data() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::BAD_REQUEST };
-        Problem::new(status, format!("The body is not what belongs here: {error}."))
-    })
+    whole_numbers(&mut value);
+    T::deserialize(value).map_err(|error| refuse(StatusCode::UNPROCESSABLE_ENTITY, &error))
+}
+
+/// 3.0 is an integer to JSON Schema (and to the languages that write it so), but not to serde. The parser has
+/// bounded how deep this goes.
+fn whole_numbers(value: &mut Value) {
+    /// From there on neighbours can't be told apart.
+    const EXACT: f64 = (1_u64 << 53) as f64;
+    match value {
+        Value::Number(number) if number.is_f64() => {
+            let whole = number.as_f64().filter(|float| float.fract() == 0.0 && float.abs() < EXACT);
+            if let Some(float) = whole {
+                *number = (float as i64).into();
+            }
+        }
+        Value::Array(values) => values.iter_mut().for_each(whole_numbers),
+        Value::Object(members) => members.values_mut().for_each(whole_numbers),
+        _ => {}
+    }
 }
 
 #[cfg(test)]
@@ -76,6 +95,14 @@ mod tests {
     use std::convert::Infallible;
     use std::pin::Pin;
     use std::task::{Context, Poll};
+
+    #[test]
+    fn whole_numbers_are_integers_however_they_are_written() {
+        let mut value = serde_json::json!({ "a": 3.0, "b": [-2e3, 2.5], "c": { "d": 1e300, "e": "3.0", "f": 7 } });
+        whole_numbers(&mut value);
+        let expected = serde_json::json!({ "a": 3, "b": [-2000, 2.5], "c": { "d": 1e300, "e": "3.0", "f": 7 } });
+        assert_eq!(value, expected);
+    }
 
     /// Comes in pieces, and at the end either ends or says nothing more.
     struct Pieces {

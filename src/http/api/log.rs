@@ -23,6 +23,9 @@ pub static RESOURCE: Resource = Resource {
 /// A few screens.
 const LINES: usize = 200;
 
+/// What JavaScript counts to.
+const MAX_AFTER: u64 = (1 << 53) - 1;
+
 /// What was asked for.
 #[derive(Debug, PartialEq, Eq)]
 struct Wanted {
@@ -50,8 +53,8 @@ fn wanted(query: Option<&str>) -> Result<Wanted, Problem> {
                 _ => return refuse(format!("lines is a number from 1 to {MAX_LINES}.")),
             },
             "after" => match value.parse() {
-                Ok(after) => wanted.after = Some(after),
-                Err(_) => return refuse("after is the number that an answer before had.".to_owned()),
+                Ok(after @ 0..=MAX_AFTER) => wanted.after = Some(after),
+                _ => return refuse("after is the number that an answer before had.".to_owned()),
             },
             "level" => match value {
                 "error" => wanted.level = LevelFilter::Error,
@@ -78,7 +81,16 @@ mod tests {
         assert_eq!(wanted(Some("x=1&token")), Ok(default()));
         let all = Wanted { lines: 5, level: LevelFilter::Warn, after: Some(7) };
         assert_eq!(wanted(Some("lines=5&level=warn&after=7")), Ok(all));
-        for bad in ["lines=0", "lines=2001", "lines=-1", "lines=", "level=loud", "after=x", "after=-1"] {
+        for bad in [
+            "lines=0",
+            "lines=2001",
+            "lines=-1",
+            "lines=",
+            "level=loud",
+            "after=x",
+            "after=-1",
+            "after=9007199254740992",
+        ] {
             assert_eq!(wanted(Some(bad)).expect_err(bad).status(), 400, "{bad}");
         }
     }

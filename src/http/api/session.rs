@@ -26,6 +26,7 @@ pub static RESOURCE: Resource = Resource {
             run: |call| Box::pin(async move { sign_out(&call) }),
         },
         Endpoint { method: Method::POST, path: "claim", needs: Needs::Nothing, takes: Takes::Json, run: claim },
+        Endpoint { method: Method::PUT, path: "password", needs: Needs::Nothing, takes: Takes::Json, run: password },
     ],
     openapi: include_str!("session.json"),
 };
@@ -56,6 +57,13 @@ struct Claim {
     password: String,
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewPassword {
+    current: String,
+    new: String,
+}
+
 fn who(call: &Call<'_>) -> Response<Body> {
     let access = call.site.access();
     let (account, role) = access.account(&call.asker.credential, now()).unzip();
@@ -81,6 +89,28 @@ fn claim(call: Call<'_>) -> Reply<'_> {
         };
         let claimed = call.site.access().claim(call.caller.address.ip(), &code, password, now()).await;
         begun(claimed, call.caller.tls)
+    })
+}
+
+/// One's own; accounts' are the administrator's to set.
+fn password(call: Call<'_>) -> Reply<'_> {
+    Box::pin(async move {
+        let (access, credential) = (call.site.access(), &call.asker.credential);
+        if access.account(credential, now()).is_none() {
+            return Problem::new(StatusCode::UNAUTHORIZED, "Sign in first.").into();
+        }
+        let NewPassword { current, new } = match call.json() {
+            Ok(passwords) => passwords,
+            Err(refusal) => return *refusal,
+        };
+        match access.change_password(call.caller.address.ip(), credential, current, new, now()).await {
+            Ok(()) => done(),
+            // 401 would say that nobody is signed in.
+            Err(SignInError::Wrong) => {
+                Problem::new(StatusCode::FORBIDDEN, "The password that you have now is another one.").into()
+            }
+            Err(error) => refused(&error),
+        }
     })
 }
 

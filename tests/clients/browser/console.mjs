@@ -117,11 +117,11 @@ async function visit(browser, { name: size, bitrate, options }, claims) {
     await look(href.slice(2));
   }
 
-  const token = await page.evaluate(async (name) => {
-    const body = JSON.stringify({ name, streams: ["camera"], view: true });
-    const answer = await fetch("/api/v1/tokens", { method: "POST", headers: { "content-type": "application/json" }, body });
-    return (await answer.json()).token;
-  }, size);
+  await page.goto(`${url}#/people`);
+  const form = page.locator("form", { hasText: "New token" });
+  await form.getByLabel("Name").fill(`player of ${size}`);
+  await form.getByRole("button", { name: "Make the token" }).click();
+  const token = await page.getByLabel("Token", { exact: true }).inputValue();
   leaving = true;
   await page.getByRole("button", { name: "Sign out" }).click();
   await page.getByRole("button", { name: "Sign in" }).waitFor();

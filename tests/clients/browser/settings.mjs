@@ -12,11 +12,18 @@ import { chromium } from "playwright-core";
 
 const [url, code, screenshots] = process.argv.slice(2);
 const PASSWORD = "correct horse";
+const SECRET = "a secret of some length";
 const PATIENCE_MS = 60_000;
 const WINDOWS = [
   { size: "desktop", options: { viewport: { width: 1440, height: 900 }, colorScheme: "dark" } },
   { size: "phone", options: { viewport: { width: 360, height: 780 }, colorScheme: "light", isMobile: true, hasTouch: true, deviceScaleFactor: 2 } },
 ];
+
+async function change(page, from, to) {
+  await page.getByLabel("Password now").fill(from);
+  await page.getByLabel("New password").fill(to);
+  await page.getByRole("button", { name: "Change the password" }).click();
+}
 
 async function visit(browser, { size, options }, claims) {
   const context = await browser.newContext({ ...options, ignoreHTTPSErrors: true });
@@ -47,6 +54,17 @@ async function visit(browser, { size, options }, claims) {
   }
   await page.getByRole("button", { name: "Sign out" }).waitFor();
 
+  // --- one's own password, there and back
+  await page.getByRole("link", { name: "admin" }).click();
+  await change(page, `not ${PASSWORD}`, `${PASSWORD} 3`);
+  await page.getByText("The password that you have now is another one").waitFor();
+  await look("account");
+  for (const [from, to] of [[PASSWORD, `${PASSWORD} 3`], [`${PASSWORD} 3`, PASSWORD]]) {
+    await change(page, from, to);
+    await page.getByText("Your password is changed.").first().waitFor();
+    await page.getByText("Your password is changed.").first().waitFor({ state: "detached" });
+  }
+
   // --- settings: a form
   await page.goto(`${url}#/settings`);
   const fps = page.getByLabel("Frames a second").first();
@@ -74,6 +92,24 @@ async function visit(browser, { size, options }, claims) {
   await page.getByRole("button", { name: "Load theirs" }).click();
   await page.getByRole("button", { name: "Load theirs" }).waitFor({ state: "detached" });
   const theirs = (await configuration()).toml.includes(`fps = ${rate}`);
+
+  // --- settings: a list of tables
+  await page.getByRole("button", { name: "Add to webhooks" }).click();
+  const webhook = page.getByRole("group", { name: "Webhooks 1", exact: true });
+  await webhook.getByLabel("Address").fill("http://127.0.0.1:9/hook");
+  await webhook.getByLabel("Shared secret").fill("short");
+  await webhook.getByText("at least 16").first().waitFor();
+  await webhook.getByLabel("Shared secret").fill(SECRET);
+  await webhook.getByLabel("disk low").check();
+  await page.getByRole("button", { name: "Save and use" }).click();
+  await page.getByRole("button", { name: "Save and use" }).and(page.locator(":disabled")).waitFor();
+  await webhook.getByPlaceholder("is set; type another one").waitFor();
+  await look("settings-webhook");
+  const hook = (await configuration()).toml;
+  await webhook.getByRole("button", { name: /^Remove/ }).click();
+  await page.getByRole("button", { name: "Save and use" }).click();
+  await page.getByRole("button", { name: "Save and use" }).and(page.locator(":disabled")).waitFor();
+  const unhooked = (await configuration()).toml;
 
   // --- settings: the text
   await page.getByRole("button", { name: "Text", exact: true }).click();
@@ -124,7 +160,7 @@ async function visit(browser, { size, options }, claims) {
   await page.goto(new URL("/setup", url).href);
   await look("setup");
   await context.close();
-  return { size, violations, problems, atField, told, saved, theirs, line, player, found };
+  return { size, violations, problems, atField, told, saved, hook, unhooked, theirs, line, player, found };
 }
 
 mkdirSync(screenshots, { recursive: true });

@@ -1,6 +1,7 @@
 // The frame around the views: the menu, who sits here, how the box is, and what is said.
 
 import { useEffect, useRef } from "preact/hooks";
+import { AccountView } from "./account.tsx";
 import { words } from "./api.ts";
 import { reachable, streams } from "./live.ts";
 import { notices, say } from "./notices.ts";
@@ -61,7 +62,7 @@ function Account() {
   const leave = (): void => void signOut().catch((error: unknown) => say(words(error), true));
   return (
     <div class="account">
-      <span class="who"><strong>{who.account}</strong>{who.account !== who.role && <small>{who.role}</small>}</span>
+      <a class="who" href={href("account")} title="Change your password"><strong>{who.account}</strong>{who.account !== who.role && <small>{who.role}</small>}</a>
       <button type="button" class="bare" onClick={leave} aria-label="Sign out" title="Sign out"><Icon path={ICONS.leave} /></button>
     </div>
   );
@@ -94,6 +95,7 @@ function Shown() {
   // A new box asks to be claimed, and one that shows nothing to strangers asks who they are.
   if (view === "" && !signedIn && unclaimed.value) return <><ClaimView /><Wall /></>;
   if (view === "" && !signedIn && streams.value?.length === 0) return <SignInView />;
+  if (view === "account") return signedIn ? <AccountView /> : <SignInView />;
   if (view === "streams") return <StreamView name={argument} />;
   const found = VIEWS.find(({ name }) => name === view);
   if (found !== undefined && !open(found)) {

@@ -73,6 +73,9 @@ export function Setting({ form, schema, path, name, value, set, required = false
       </Field>
     );
   }
+  if (schema.type === "array" && schema.items?.enum !== undefined) {
+    return <Choices form={form} schema={schema} path={path} name={name} value={Array.isArray(value) ? value : undefined} set={set} />;
+  }
   if (schema.type === "array") {
     const lines = Array.isArray(value) ? value : [];
     return (
@@ -89,6 +92,50 @@ export function Setting({ form, schema, path, name, value, set, required = false
   }
   if (schema.writeOnly) return <Secret form={form} schema={schema} path={path} name={name} value={value} set={set} />;
   return <Line form={form} schema={schema} path={path} name={name} value={value} set={set} required={required} />;
+}
+
+/** Some of a few words. */
+function Choices({ form, schema, path, name, value, set }: Props<Value[]>) {
+  const chosen = value ?? [];
+  const tick = (word: string, on: boolean): void => {
+    const next = on ? [...chosen, word] : chosen.filter((other) => other !== word);
+    set(next.length === 0 ? undefined : next);
+  };
+  const error = form.errors.get(path);
+  return (
+    <fieldset class="choices">
+      <legend>{schema.title ?? name}</legend>
+      {schema.description && <p class="quiet">{schema.description}</p>}
+      {schema.items?.enum?.map((word) => (
+        <label class="tick" key={word}>
+          <input type="checkbox" checked={chosen.includes(word)} onChange={(event) => tick(word, event.currentTarget.checked)} />{word.replaceAll("_", " ")}
+        </label>
+      ))}
+      {error !== undefined && <p class="wrongs" role="alert">{error}</p>}
+    </fieldset>
+  );
+}
+
+/** A list of tables of one kind, each of which can be taken out, and another put at the end. */
+export function Tables({ form, schema, path, value, set }: Props<Value[]>) {
+  const tables = value ?? [];
+  const kind = schema.items ?? {};
+  const what = (schema.title ?? path).toLowerCase();
+  const put = (next: Value[]): void => set(next.length === 0 ? undefined : next);
+  return (
+    <>
+      {tables.map((table, index) => (
+        <div class="group entry" role="group" aria-label={`${schema.title ?? path} ${index + 1}`} key={index}>
+          <TableFields form={form} schema={kind} path={below(path, String(index))} value={isTable(table) ? table : {}}
+            set={(next) => put(tables.map((other, at) => at === index ? next ?? {} : other))} />
+          <button type="button" class="danger" onClick={() => put(tables.filter((_, at) => at !== index))}>Remove<span class="unseen"> number {index + 1} of {what}</span></button>
+        </div>
+      ))}
+      {tables.length < (schema.maxItems ?? Infinity) && (
+        <button type="button" style={{ justifySelf: "start" }} onClick={() => put([...tables, ofKind(form.root, kind, {})])}>Add to {what}</button>
+      )}
+    </>
+  );
 }
 
 function Line({ form, schema, path, name, value, set, required = false }: Props<Value>) {

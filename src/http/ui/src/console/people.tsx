@@ -3,6 +3,7 @@
 import { Fragment } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { get, patch, post, remove, type Role, words } from "./api.ts";
+import { LONGEST, SHORTEST, useForm } from "./form.ts";
 import { streams } from "./live.ts";
 import { say } from "./notices.ts";
 import { session } from "./session.ts";
@@ -30,7 +31,6 @@ const ROLES: Record<Role, string> = {
   operator: "Operator: starts, stops, adjusts",
   admin: "Administrator: everything",
 };
-const SHORTEST = 8;
 
 export function PeopleView() {
   return (
@@ -62,19 +62,6 @@ function Remove({ what, run }: { what: string; run: () => Promise<unknown> }) {
       <button type="button" onClick={() => setSure(false)}>Keep<span class="unseen"> {what}</span></button>
     </span>
   );
-}
-
-/** Runs what a form asks for; what goes wrong stands in the form. */
-function useForm(submit: () => Promise<void>) {
-  const [wrong, setWrong] = useState<string>();
-  const [busy, setBusy] = useState(false);
-  const onSubmit = (event: SubmitEvent): void => {
-    event.preventDefault();
-    setBusy(true);
-    setWrong(undefined);
-    submit().catch((error: unknown) => setWrong(words(error))).finally(() => setBusy(false));
-  };
-  return { wrong, busy, onSubmit };
 }
 
 // --- tokens ---------------------------------------------------------------------------------------
@@ -240,7 +227,7 @@ function Change({ name, role: before, mine, path, done }: ChangeProps) {
       <Field label="Role">{(props) => <RoleSelect props={props} role={role} set={setRole} />}</Field>
       <Field label={mine ? "Your new password" : "New password"} hint={`${SHORTEST} characters at least; empty: as it is.`} error={form.wrong}>
         {(props) => (
-          <input {...props} type="password" autocomplete="new-password" value={password} minLength={SHORTEST} maxLength={1024}
+          <input {...props} type="password" autocomplete="new-password" value={password} minLength={SHORTEST} maxLength={LONGEST}
             onInput={(event) => setPassword(event.currentTarget.value)} />
         )}
       </Field>
@@ -271,7 +258,7 @@ function NewAccount({ look }: { look: () => Promise<void> }) {
       </Field>
       <Field label="Password" hint={`${SHORTEST} characters at least.`}>
         {(props) => (
-          <input {...props} type="password" autocomplete="new-password" value={password} required minLength={SHORTEST} maxLength={1024}
+          <input {...props} type="password" autocomplete="new-password" value={password} required minLength={SHORTEST} maxLength={LONGEST}
             onInput={(event) => setPassword(event.currentTarget.value)} />
         )}
       </Field>

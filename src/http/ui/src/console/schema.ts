@@ -17,6 +17,7 @@ export interface Schema {
   maximum?: number;
   minLength?: number;
   maxLength?: number;
+  maxItems?: number;
   writeOnly?: boolean;
   required?: string[];
   properties?: Record<string, Schema>;

@@ -5,7 +5,7 @@ import type { ComponentChildren } from "preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { ApiError, type Devices, get, type Place, words } from "./api.ts";
 import { checkConfiguration, type Configuration, readConfiguration, readSchema, type Replaced, type Wanted, writeConfiguration } from "./config.ts";
-import { type Form, Source, TableFields, Setting } from "./fields.tsx";
+import { type Form, Setting, Source, TableFields, Tables } from "./fields.tsx";
 import { refresh } from "./live.ts";
 import { say } from "./notices.ts";
 import { below, changed, isTable, renamed, resolved, type Schema, type Settings, type Value } from "./schema.ts";
@@ -145,7 +145,6 @@ function useDevices(): Record<string, string[]> {
 function Forms({ form, settings, set }: { form: Form; settings: Settings; set: (settings: Settings) => void }) {
   const sections = Object.entries(form.root.properties ?? {}).map(([name, schema]) => ({ name, schema: resolved(form.root, schema) }));
   const put = (name: string) => (value: Value | undefined): void => set(changed(settings, name, value));
-  // Lists of tables are for the text.
   const plain = sections.filter(({ schema }) => schema.properties === undefined && schema.type !== "object" && schema.type !== "array");
   return (
     <>
@@ -155,6 +154,13 @@ function Forms({ form, settings, set }: { form: Form; settings: Settings; set: (
           {schema.description && <p class="quiet">{schema.description}</p>}
           <Wrong form={form} path={name} />
           <TableFields form={form} schema={schema} path={name} value={table(settings[name])} set={put(name)} />
+        </Card>
+      ))}
+      {sections.filter(({ schema }) => schema.items?.properties !== undefined).map(({ name, schema }) => (
+        <Card key={name} title={schema.title ?? name}>
+          {schema.description && <p class="quiet">{schema.description}</p>}
+          <Wrong form={form} path={name} />
+          <Tables form={form} schema={schema} path={name} name={name} value={list(settings[name])} set={put(name)} />
         </Card>
       ))}
       <Card title="More">
@@ -168,6 +174,10 @@ function Forms({ form, settings, set }: { form: Form; settings: Settings; set: (
 
 function table(value: Value | undefined): Settings | undefined {
   return isTable(value) ? value : undefined;
+}
+
+function list(value: Value | undefined): Value[] | undefined {
+  return Array.isArray(value) ? value : undefined;
 }
 
 /** What is wrong with a table as a whole. */

@@ -1,28 +1,11 @@
 // Letting people in: the first one makes the box their own, the others sign in.
 
 import { useState } from "preact/hooks";
-import { words } from "./api.ts";
+import { LONGEST, SHORTEST, useForm } from "./form.ts";
 import { go, here } from "./router.ts";
 import { claim, signIn } from "./session.ts";
 import { say } from "./notices.ts";
 import { Field } from "./ui.tsx";
-
-const SHORTEST = 8;
-
-/** Runs what a form asks for; what goes wrong stands in the form. */
-function useForm(submit: () => Promise<void>) {
-  const [wrong, setWrong] = useState<string>();
-  const [busy, setBusy] = useState(false);
-  const onSubmit = (event: SubmitEvent): void => {
-    event.preventDefault();
-    setBusy(true);
-    setWrong(undefined);
-    submit()
-      .catch((error: unknown) => setWrong(words(error)))
-      .finally(() => setBusy(false));
-  };
-  return { wrong, busy, onSubmit };
-}
 
 export function ClaimView() {
   const [code, setCode] = useState("");
@@ -49,7 +32,7 @@ export function ClaimView() {
       <input class="unseen" name="username" value="admin" autocomplete="username" readOnly tabIndex={-1} aria-hidden="true" />
       <Field label="New password for admin" hint={`${SHORTEST} characters at least.`}>
         {(props) => (
-          <input {...props} type="password" name="password" value={password} required minLength={SHORTEST} maxLength={1024}
+          <input {...props} type="password" name="password" value={password} required minLength={SHORTEST} maxLength={LONGEST}
             autocomplete="new-password" onInput={(event) => setPassword(event.currentTarget.value)} />
         )}
       </Field>
