@@ -25,6 +25,7 @@ mod check;
 mod commands;
 mod contract;
 mod crowd;
+mod edid;
 mod events;
 mod files;
 mod hostile;

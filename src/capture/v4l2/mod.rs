@@ -13,6 +13,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 pub(super) mod classify;
+pub mod edid;
 pub(super) mod errors;
 pub(super) mod format;
 mod h264;
