@@ -181,7 +181,8 @@ impl Config {
             (None, None) => Inputs::Both(InputSource::Test { size, frame_rate }),
             (None, audio) => Inputs::Separate { video: Some(VideoSource::Test { size, frame_rate }), audio },
             (Some(device), audio) => {
-                let video = VideoSource::V4l2 { device, size: None, frame_rate: None, format: None };
+                let video =
+                    VideoSource::V4l2 { device, size: None, frame_rate: None, format: None, edid: EdidChoice::Own };
                 Inputs::Separate { video: Some(video), audio }
             }
         };
@@ -312,10 +313,26 @@ pub enum InputSource {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum VideoSource {
-    Test { size: Size, frame_rate: FrameRate },
-    V4l2 { device: PathBuf, size: Option<Size>, frame_rate: Option<FrameRate>, format: Option<CameraFormat> },
-    Command { command: Vec<String>, format: VideoCommandFormat },
-    File { path: PathBuf, repeat: bool },
+    Test {
+        size: Size,
+        frame_rate: FrameRate,
+    },
+    V4l2 {
+        device: PathBuf,
+        size: Option<Size>,
+        frame_rate: Option<FrameRate>,
+        format: Option<CameraFormat>,
+        /// Of an HDMI input: what its source is told.
+        edid: EdidChoice,
+    },
+    Command {
+        command: Vec<String>,
+        format: VideoCommandFormat,
+    },
+    File {
+        path: PathBuf,
+        repeat: bool,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -337,6 +354,18 @@ pub enum AudioSource {
         path: PathBuf,
         repeat: bool,
     },
+}
+
+/// Which EDID an HDMI input has: what its source reads about the display that it believes to see.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum EdidChoice {
+    /// The box's own.
+    #[default]
+    Own,
+    /// The one that is there: another program sees to it.
+    Keep,
+    /// A file's, binary.
+    File(PathBuf),
 }
 
 /// What a camera is asked for; `None` in [`VideoSource::V4l2`] means: choose.

@@ -177,6 +177,7 @@ fn each_setting_by_itself_is_refused_by_both_or_by_neither() {
         ("streams.a.video.v4l2.size", json!(["640x480", "640"])),
         ("streams.a.video.v4l2.fps", json!([25, "x"])),
         ("streams.a.video.v4l2.format", json!(["yuyv", "uyvy", "nv12", "yu12", "i420", "mjpeg", "h264", "rgb"])),
+        ("streams.a.video.v4l2.edid", json!(["own", "keep", "/etc/edid.bin", "edid.bin", "none"])),
         ("streams.a.video.raw.format", json!(["nv12", "i420", "yuyv", "mpegts"])),
         ("streams.a.video.raw.rate", json!([30])),
         ("streams.a.video.h264.fps", json!([30, "x"])),

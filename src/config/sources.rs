@@ -2,8 +2,8 @@
 
 use super::section::{Field, Section};
 use super::{
-    AudioCommandFormat, AudioSource, CameraFormat, InputSource, MAX_CHANNELS, RATE_HZ, Size, VideoCommandFormat,
-    VideoSource, value,
+    AudioCommandFormat, AudioSource, CameraFormat, EdidChoice, InputSource, MAX_CHANNELS, RATE_HZ, Size,
+    VideoCommandFormat, VideoSource, value,
 };
 use crate::time::FrameRate;
 use std::path::PathBuf;
@@ -143,7 +143,27 @@ fn v4l2(section: &Section<'_>) -> Option<VideoSource> {
     let size = optional(section.field("size"), size);
     let frame_rate = optional(section.field("fps"), fps);
     let format = optional(section.field("format"), |field| field.one_of(&FORMATS));
-    Some(VideoSource::V4l2 { device: PathBuf::from(device?), size: size?, frame_rate: frame_rate?, format: format? })
+    let edid = optional(section.field("edid"), edid);
+    Some(VideoSource::V4l2 {
+        device: PathBuf::from(device?),
+        size: size?,
+        frame_rate: frame_rate?,
+        format: format?,
+        edid: edid?.unwrap_or_default(),
+    })
+}
+
+fn edid(field: &Field<'_>) -> Option<EdidChoice> {
+    const CHOICES: &str = "\"own\", \"keep\" or an absolute path, \"/etc/capturebox/edid.bin\"";
+    match field.string(CHOICES)? {
+        "own" => Some(EdidChoice::Own),
+        "keep" => Some(EdidChoice::Keep),
+        path if path.starts_with('/') => Some(EdidChoice::File(path.into())),
+        other => {
+            field.refuse(format!("is \"{other}\"; it can be {CHOICES}"));
+            None
+        }
+    }
 }
 
 fn alsa(section: &Section<'_>) -> Option<AudioSource> {

@@ -63,6 +63,7 @@ publish = "token"
                 size: Some(HD),
                 frame_rate: Some(rate(30, 1)),
                 format: None,
+                edid: EdidChoice::Own,
             }),
             audio: Some(AudioSource::Alsa { device: "default".into(), rate_hz: None, channels: None }),
         },
@@ -166,6 +167,17 @@ fn every_source_is_read() {
                 size: None,
                 frame_rate: None,
                 format: Some(CameraFormat::Mjpeg),
+                edid: EdidChoice::Own,
+            }),
+        ),
+        (
+            r#"video = { source = "v4l2", device = "/dev/video0", edid = "/etc/edid.bin" }"#,
+            video(VideoSource::V4l2 {
+                device: "/dev/video0".into(),
+                size: None,
+                frame_rate: None,
+                format: None,
+                edid: EdidChoice::File("/etc/edid.bin".into()),
             }),
         ),
         (
@@ -277,7 +289,7 @@ fn every_bad_line_is_refused_with_what_would_be_right() {
         ),
         (
             r#"video = { source = "v4l2", device = "/dev/video0", rate = 5 }"#,
-            "2: unknown key `rate` in the video of stream camera; it can have source, device, size, fps or format",
+            "2: unknown key `rate` in the video of stream camera; it can have source, device, size, fps, format or edid",
         ),
         (
             r#"video = { source = "test", colour = "red" }"#,

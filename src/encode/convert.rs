@@ -23,6 +23,12 @@ pub struct I420Buffer {
 }
 
 impl I420Buffer {
+    /// Bytes that [`I420Buffer::view`] writes for this picture.
+    pub fn copies(picture: &RawFrame) -> u64 {
+        let pixels = u64::from(picture.width()) * u64::from(picture.height());
+        if picture.format() == PixelFormat::I420 { 0 } else { pixels * 3 / 2 }
+    }
+
     /// `picture` as I420: the picture's own memory where it is I420 already, this buffer otherwise.
     pub fn view<'a>(&'a mut self, picture: &'a RawFrame) -> Result<I420View<'a>, EncodeError> {
         if picture.format() == PixelFormat::I420 {

@@ -21,6 +21,8 @@ pub struct Fallback {
     retried: bool,
     since_opened: u64,
     bitrate_bps: u32,
+    /// By encoders before this one.
+    bytes_copied: u64,
 }
 
 impl Fallback {
@@ -33,7 +35,16 @@ impl Fallback {
                 (software(bitrate_bps)?, true)
             }
         };
-        Ok(Self { board, software, current, in_software, retried: false, since_opened: 0, bitrate_bps })
+        Ok(Self {
+            board,
+            software,
+            current,
+            in_software,
+            retried: false,
+            since_opened: 0,
+            bitrate_bps,
+            bytes_copied: 0,
+        })
     }
 
     /// What to do about a failure: the board's encoder once more, then software. The error comes back
@@ -46,6 +57,7 @@ impl Fallback {
         let again = !self.retried || self.since_opened >= EARNED_AFTER;
         self.since_opened = 0;
         self.retried = true;
+        self.bytes_copied += self.current.bytes_copied();
         // The old one first: the board's encoder can be open only once.
         self.current = Box::new(Closed);
         if again {
@@ -98,6 +110,10 @@ impl VideoEncoder for Fallback {
             Err(error) => self.recover(error),
         }
     }
+
+    fn bytes_copied(&self) -> u64 {
+        self.bytes_copied + self.current.bytes_copied()
+    }
 }
 
 /// Stands in while the next encoder is opened; stays only when that failed.
@@ -124,5 +140,9 @@ impl VideoEncoder for Closed {
 
     fn set_bitrate(&mut self, _bitrate_bps: u32) -> Result<(), EncodeError> {
         Err(Self::error())
+    }
+
+    fn bytes_copied(&self) -> u64 {
+        0
     }
 }

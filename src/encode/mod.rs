@@ -12,6 +12,7 @@ pub mod m2m;
 pub mod openh264;
 pub mod opus;
 pub mod pacer;
+pub mod scale;
 #[cfg(test)]
 mod test_sound;
 
@@ -83,6 +84,10 @@ pub trait VideoEncoder: Send {
 
     /// Takes effect from the next picture.
     fn set_bitrate(&mut self, bitrate_bps: u32) -> Result<(), EncodeError>;
+
+    /// Bytes of pictures that were copied or converted on their way in since it was opened: 0 while it reads
+    /// them where the source put them.
+    fn bytes_copied(&self) -> u64;
 }
 
 /// A sound encoder: one frame of samples in, one packet out.
@@ -114,6 +119,29 @@ pub enum EncodeError {
     BadPicture { reason: String },
 }
 
+/// What a board's encoder does at most: macroblocks a second, H.264 A.3.1 for level 4.0. That is 1080p30, or
+/// 720p60.
+const BOARD_MACROBLOCKS_PER_S: u64 = 245_760;
+
+/// How many macroblocks a second the encoder chosen keeps up with; `None` where only the processor's speed says.
+pub fn macroblocks_per_s(choice: EncoderChoice) -> Option<u64> {
+    match choice {
+        EncoderChoice::OpenH264 => None,
+        EncoderChoice::Auto | EncoderChoice::V4l2M2m => m2m::find().map(|_| BOARD_MACROBLOCKS_PER_S),
+    }
+}
+
+/// Every how many pictures one is taken so that an encoder keeps up: 1, 2, 4, …
+pub fn every(macroblocks_per_s: Option<u64>, (width, height): (u32, u32), rate: FrameRate) -> u32 {
+    let macroblocks = u64::from(width.div_ceil(16)) * u64::from(height.div_ceil(16));
+    let (needed, unit) = (macroblocks * u64::from(rate.num()), u64::from(rate.den()));
+    let keeps_up = |every: u32| {
+        macroblocks_per_s.is_none_or(|limit| needed <= limit.saturating_mul(unit).saturating_mul(u64::from(every)))
+    };
+    // More than that, and it is no film any more.
+    (0..=3).map(|halvings| 1 << halvings).find(|every| keeps_up(*every)).unwrap_or(8)
+}
+
 /// Opens the encoder chosen. Whatever is chosen but `OpenH264`, a board's encoder that is missing or fails
 /// is replaced by software, at once or while running, with one line in the log.
 pub fn open_video(choice: EncoderChoice, settings: &VideoSettings) -> Result<Box<dyn VideoEncoder>, EncodeError> {
@@ -143,5 +171,30 @@ fn check_size(picture: &RawFrame, width: u32, height: u32) -> Result<(), EncodeE
         Ok(())
     } else {
         Err(EncodeError::WrongSize { width, height, got_width, got_height })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_encoder_cant_keep_up_with_is_halved() {
+        let rate = |num, den| FrameRate::new(num, den).expect("a rate");
+        let (hd, full_hd) = ((1280, 720), (1920, 1080));
+        let board = Some(BOARD_MACROBLOCKS_PER_S);
+        let table = [
+            (board, full_hd, rate(30, 1), 1),
+            (board, full_hd, rate(25, 1), 1),
+            (board, full_hd, rate(50, 1), 2),
+            (board, full_hd, rate(60_000, 1001), 2),
+            (board, hd, rate(60, 1), 1),
+            (board, (640, 480), rate(120, 1), 1),
+            (board, (4096, 4096), rate(1_000, 1), 8),
+            (None, full_hd, rate(60, 1), 1),
+        ];
+        for (limit, size, rate, expected) in table {
+            assert_eq!(every(limit, size, rate), expected, "{limit:?} {size:?} {rate}");
+        }
     }
 }

@@ -190,6 +190,12 @@ fn stream_families(streams: &[StreamSample]) -> Vec<Family> {
             each(|one| one.pipeline.as_ref().map(|(counts, _)| counts.captured_frames as f64)),
         ),
         family(
+            "picture_bytes_copied",
+            "Bytes of pictures that were scaled, converted or copied on their way into the encoder",
+            Counter,
+            each(|one| one.pipeline.as_ref().map(|(counts, _)| counts.bytes_copied as f64)),
+        ),
+        family(
             "capture_fps",
             "Pictures a second that the source delivers",
             Gauge,

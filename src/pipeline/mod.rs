@@ -76,7 +76,13 @@ pub fn start(
         let open = Box::new(move |settings: &_| -> Result<Box<dyn VideoEncoder>, EncodeError> {
             Ok(Box::new(Timed::new(encode::open_video(choice, settings)?, Arc::clone(&watched))))
         });
-        let settings = video::LineSettings { encode: config.encode.clone(), size: hints.size, frame_rate: hints.rate };
+        let settings = video::LineSettings {
+            encode: config.encode.clone(),
+            size: hints.size,
+            frame_rate: hints.rate,
+            scales: hints.scales,
+            macroblocks_per_s: encode::macroblocks_per_s(choice),
+        };
         VideoLine::new(name, settings, Arc::clone(&publisher), open, Arc::clone(&report))
     });
     let audio = sources.audio.map(|hints| {

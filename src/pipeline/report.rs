@@ -54,6 +54,8 @@ pub struct Report {
     audio_correction_ppm: AtomicI64,
     /// Pictures that came from the source and weren't thrown away on the way to the encoder.
     pub captured_frames: Counter,
+    /// Bytes of pictures that were scaled, converted or copied on their way into the encoder.
+    pub bytes_copied: Counter,
     capture_rate: Mutex<Rate>,
     /// From handing a picture over until it comes out encoded.
     pub encode_time: Durations,
@@ -77,6 +79,9 @@ pub struct Counts {
     /// By how much the sound card's clock is off this box's, parts a million.
     pub audio_correction_ppm: i64,
     pub captured_frames: u64,
+    /// Bytes of pictures that were scaled, converted or copied on their way into the encoder; 0 where it reads
+    /// them in the camera's own memory.
+    pub bytes_copied: u64,
     /// Pictures a second that the source delivers, over the last second or so.
     pub capture_fps: f64,
     /// How loud each channel is; `null` where the sound isn't measured.
@@ -134,6 +139,7 @@ impl Report {
             audio_resyncs: self.audio_resyncs.get(),
             audio_correction_ppm: self.audio_correction_ppm.load(Ordering::Relaxed),
             captured_frames: self.captured_frames.get(),
+            bytes_copied: self.bytes_copied.get(),
             capture_fps: self.capture_rate.lock().unwrap_or_else(PoisonError::into_inner).at(now),
             audio_levels: self.levels(now),
         }

@@ -20,6 +20,8 @@ pub struct VideoHints {
     pub size: Size,
     /// `None`: the source's own.
     pub rate: Option<FrameRate>,
+    /// Whether the stream keeps `size` whatever the source does.
+    pub scales: bool,
 }
 
 /// What is known of sound before its source is open.
@@ -58,7 +60,7 @@ impl Sources {
 
     fn both(input: &InputSource) -> Self {
         let encoded = (
-            Some(VideoHints { size: DEFAULT_SIZE, rate: None }),
+            Some(VideoHints { size: DEFAULT_SIZE, rate: None, scales: false }),
             Some(AudioHints { channels: DEFAULT_CHANNELS, raw: false }),
         );
         let (sources, (video, audio)): (Vec<(Kinds, Box<dyn Source>)>, _) = match input {
@@ -68,7 +70,7 @@ impl Sources {
                     (Kinds::Audio, Box::new(TestAudio::new(DEFAULT_CHANNELS))),
                 ],
                 (
-                    Some(VideoHints { size: *size, rate: Some(*frame_rate) }),
+                    Some(VideoHints { size: *size, rate: Some(*frame_rate), scales: false }),
                     Some(AudioHints { channels: DEFAULT_CHANNELS, raw: true }),
                 ),
             ),
@@ -86,9 +88,9 @@ impl Sources {
 fn video_source(source: &VideoSource) -> Box<dyn Source> {
     match source {
         VideoSource::Test { size, frame_rate } => Box::new(TestVideo::new(*size, *frame_rate)),
-        VideoSource::V4l2 { device, size, frame_rate, format } => {
+        VideoSource::V4l2 { device, size, frame_rate, format, edid } => {
             let wanted = v4l2::Wanted { size: *size, frame_rate: *frame_rate, format: *format };
-            Box::new(V4l2Source::new(device, wanted))
+            Box::new(V4l2Source::new(device, wanted, edid.clone()))
         }
         VideoSource::Command { command, format } => Box::new(CommandVideo::new(command.clone(), *format)),
         VideoSource::File { path, repeat } => Box::new(FileSource::new(path.clone(), *repeat).only(Kinds::Video)),
@@ -108,7 +110,9 @@ fn video_hints(source: &VideoSource) -> VideoHints {
         },
         VideoSource::File { .. } => (None, None),
     };
-    VideoHints { size: size.unwrap_or(DEFAULT_SIZE), rate }
+    // Of a device's pictures a size that is asked for is kept: an HDMI source changes its own as it likes.
+    let scales = matches!(source, VideoSource::V4l2 { .. }) && size.is_some();
+    VideoHints { size: size.unwrap_or(DEFAULT_SIZE), rate, scales }
 }
 
 fn audio_source(source: &AudioSource) -> Box<dyn Source> {

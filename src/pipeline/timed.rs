@@ -1,4 +1,4 @@
-//! An encoder that is watched: how long each picture takes to come out, for the report.
+//! An encoder that is watched: how long each picture takes to come out, and what is copied, for the report.
 
 #![allow(clippy::disallowed_methods, reason = "shell: measures")]
 
@@ -19,11 +19,13 @@ pub struct Timed {
     report: Arc<Report>,
     /// Time stamp and start of each picture inside, oldest first.
     inside: VecDeque<(i64, MonoTime)>,
+    /// What the report has of it.
+    bytes_copied: u64,
 }
 
 impl Timed {
     pub fn new(encoder: Box<dyn VideoEncoder>, report: Arc<Report>) -> Self {
-        Self { encoder, report, inside: VecDeque::with_capacity(MAX_INSIDE) }
+        Self { encoder, report, inside: VecDeque::with_capacity(MAX_INSIDE), bytes_copied: 0 }
     }
 }
 
@@ -37,7 +39,11 @@ impl VideoEncoder for Timed {
             self.inside.pop_front();
         }
         self.inside.push_back((timing.pts, MonoTime::now()));
-        self.encoder.submit(picture, timing, key)
+        let submitted = self.encoder.submit(picture, timing, key);
+        let copied = self.encoder.bytes_copied();
+        self.report.bytes_copied.add(copied.saturating_sub(self.bytes_copied));
+        self.bytes_copied = copied;
+        submitted
     }
 
     fn receive(&mut self, timeout: Duration) -> Result<Option<EncodedPicture>, EncodeError> {
@@ -54,6 +60,10 @@ impl VideoEncoder for Timed {
 
     fn set_bitrate(&mut self, bitrate_bps: u32) -> Result<(), EncodeError> {
         self.encoder.set_bitrate(bitrate_bps)
+    }
+
+    fn bytes_copied(&self) -> u64 {
+        self.encoder.bytes_copied()
     }
 }
 

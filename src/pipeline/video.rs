@@ -10,7 +10,8 @@ use crate::capture::slate;
 use crate::config::{EncodeConfig, Size};
 use crate::decode::MjpegDecoder;
 use crate::encode::pacer::{self, FramePacer, Slot, Slots};
-use crate::encode::{EncodeError, VideoEncoder, VideoSettings};
+use crate::encode::scale::Scaler;
+use crate::encode::{self, EncodeError, VideoEncoder, VideoSettings};
 use crate::media::{AccessUnit, Codec, PixelFormat, RawFrame, Track};
 use crate::stream::{Kind, Publisher, SourceState};
 use crate::time::{FrameRate, MonoTime, Timescale, rescale};
@@ -31,6 +32,10 @@ pub struct LineSettings {
     pub size: Size,
     /// `None`: the source's own rate.
     pub frame_rate: Option<FrameRate>,
+    /// The picture keeps `size`: what comes in another one is scaled, and players notice nothing.
+    pub scales: bool,
+    /// What the encoder keeps up with; see [`encode::macroblocks_per_s`].
+    pub macroblocks_per_s: Option<u64>,
 }
 
 /// Opens an encoder for the settings: `encode::open_video`, or a simulated one.
@@ -55,8 +60,16 @@ pub struct VideoLine {
     pacer: FramePacer,
     /// What pacers before this one counted.
     past: pacer::Counts,
+    /// The source's.
+    offered: FrameRate,
+    /// One of so many pictures is taken, so that the encoder keeps up.
+    every: u32,
+    /// Pictures since one was taken.
+    passed: u32,
+    /// What is encoded: `offered`, divided by `every`.
     rate: FrameRate,
     size: Size,
+    scaler: Option<Scaler>,
     encoder: Option<Box<dyn VideoEncoder>>,
     reopen_at: MonoTime,
     bitrate_bps: u32,
@@ -88,8 +101,12 @@ impl VideoLine {
             report,
             pacer: FramePacer::new(rate),
             past: pacer::Counts::default(),
+            offered: rate,
+            every: 1,
+            passed: 0,
             rate,
             size: settings.size,
+            scaler: None,
             encoder: None,
             reopen_at: MonoTime::ZERO,
             bitrate_bps: settings.encode.video_bitrate_bps,
@@ -175,7 +192,14 @@ impl VideoLine {
             return;
         }
         self.relay = None;
-        self.set_size(Size { width: frame.width() & !1, height: frame.height() & !1 });
+        if !self.settings.scales {
+            self.set_size(Size { width: frame.width() & !1, height: frame.height() & !1 });
+        }
+        self.passed += 1;
+        if self.passed < self.every {
+            return;
+        }
+        self.passed = 0;
         let slots = self.pacer.push(frame.captured(), now);
         self.fill(slots, Some(frame), now);
     }
@@ -201,7 +225,7 @@ impl VideoLine {
             PixelFormat::Mjpeg => self.mjpeg.decode(&frame),
             _ => Ok(frame),
         };
-        match picture {
+        match picture.map_err(|error| error.to_string()).and_then(|picture| self.scaled(picture)) {
             Ok(picture) => {
                 self.picture = Some(picture);
                 self.live();
@@ -211,6 +235,20 @@ impl VideoLine {
                 self.report.bad_pictures.add(1);
             }
         }
+    }
+
+    /// In the stream's size, where that is fixed.
+    fn scaled(&mut self, picture: RawFrame) -> Result<RawFrame, String> {
+        let Size { width, height } = self.size;
+        if !self.settings.scales || (picture.width(), picture.height()) == (width, height) {
+            return Ok(picture);
+        }
+        if self.scaler.is_none() {
+            log::info!("{}: {}x{} is scaled to {width}x{height}", self.stream, picture.width(), picture.height());
+        }
+        let scaled = self.scaler.get_or_insert_with(|| Scaler::new((width, height))).scale(&picture);
+        self.report.bytes_copied.add(u64::from(width) * u64::from(height) * 3 / 2);
+        scaled.map_err(|error| error.to_string())
     }
 
     fn live(&mut self) {
@@ -309,10 +347,23 @@ impl VideoLine {
             }
             self.size = size;
             self.picture = None;
+            self.set_rate(self.offered);
         }
     }
 
-    fn set_rate(&mut self, rate: FrameRate) {
+    /// Takes what the source offers, or of it what the encoder keeps up with.
+    fn set_rate(&mut self, offered: FrameRate) {
+        let every = encode::every(self.settings.macroblocks_per_s, (self.size.width, self.size.height), offered);
+        let rate = FrameRate::new(offered.num(), offered.den() * every).unwrap_or(offered);
+        if every > self.every {
+            log::info!(
+                "{}: {}x{} at {offered} fps is more than the board's encoder does; one of {every} pictures is taken",
+                self.stream,
+                self.size.width,
+                self.size.height
+            );
+        }
+        (self.offered, self.every) = (offered, every);
         if rate != self.rate {
             self.rate = rate;
             self.encoder = None;
@@ -338,7 +389,8 @@ impl VideoLine {
             self.encoder = None;
             if let Codec::H264(params) = &track.codec {
                 self.size = Size { width: params.width, height: params.height };
-                self.rate = params.frame_rate.unwrap_or(self.rate);
+                (self.offered, self.every) = (params.frame_rate.unwrap_or(self.offered), 1);
+                self.rate = self.offered;
             }
             // The slate ran at most a frame into this picture's time: shorten the picture by that.
             if overlap > 0 {

@@ -64,8 +64,22 @@ pub fn record(url: &str, span: Duration, file: &str) {
 
 /// The same from another segment; -1 is the newest.
 pub fn record_from(segment: i32, url: &str, span: Duration, file: &str) {
+    /// So often in a row, it is our doing.
+    const TRIES: usize = 4;
     let (segment, seconds) = (segment.to_string(), span.as_secs_f64().to_string());
-    ffmpeg(&["-live_start_index", &segment, "-i", url, "-t", &seconds, "-map", "0", "-c", "copy", file]);
+    for _ in 0..TRIES {
+        ffmpeg(&["-y", "-live_start_index", &segment, "-i", url, "-t", &seconds, "-map", "0", "-c", "copy", file]);
+        // It reads the renditions' playlists one after the other and begins each at a segment of its own: where a
+        // segment ends between the two, one begins a whole segment after the other, and is cut short by that.
+        let probe = ffprobe(&["-show_entries", "stream=start_time", file]);
+        let streams = probe["streams"].as_array().expect("streams");
+        let starts: Vec<f64> = streams.iter().map(|stream| self::seconds(&stream["start_time"])).collect();
+        let (first, last) = starts.iter().fold((f64::MAX, f64::MIN), |(a, b), start| (a.min(*start), b.max(*start)));
+        if last - first < 0.5 {
+            return;
+        }
+    }
+    panic!("{url}: {TRIES} times in a row, the renditions began far from each other");
 }
 
 /// Every picture of a file with its presentation time in seconds.

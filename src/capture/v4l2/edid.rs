@@ -2,7 +2,7 @@
 //!
 //! The box's own prefers 1080p30, since boards' encoders end at 1920x1080 at 30 or 1280x720 at 60, and
 //! offers 1080p25 and 50 and 720p50 and 60, with two channels of sound. Not here: writing it into a bridge
-//! (`open`).
+//! (`hdmi`).
 
 use thiserror::Error;
 

@@ -64,6 +64,12 @@ pub(crate) trait Io: Send + Sync + 'static {
     /// QUERY_DV_TIMINGS, S_DV_TIMINGS: goes with what is on the cable.
     fn follow_signal(&self) -> io::Result<Signal>;
 
+    /// G_EDID: what the source on the cable is told now; empty where it is told nothing.
+    fn edid(&self) -> io::Result<Vec<u8>>;
+
+    /// S_EDID. The source sees the display go and come back.
+    fn set_edid(&self, edid: &[u8]) -> io::Result<()>;
+
     /// Asks for a poll event when the signal changes; not every driver has one.
     fn subscribe_source_change(&self) -> io::Result<()>;
 

@@ -7,8 +7,9 @@
 //! Not here: decoding MJPEG (`decode`), memory-to-memory devices (`encode`), re-opening (the pipeline).
 
 use super::{Capture, CaptureError, Source};
-use crate::config::{CameraFormat, Size};
+use crate::config::{CameraFormat, EdidChoice, Size};
 use crate::time::FrameRate;
+use hdmi::Teller;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -17,6 +18,7 @@ pub mod edid;
 pub(super) mod errors;
 pub(super) mod format;
 mod h264;
+mod hdmi;
 pub(super) mod io;
 mod mapping;
 pub(super) mod negotiate;
@@ -40,13 +42,14 @@ pub struct Wanted {
 pub struct V4l2Source {
     device: PathBuf,
     wanted: Wanted,
+    teller: Teller,
 }
 
 impl V4l2Source {
     /// `device` is a node (`/dev/video0`) or a stable name (`/dev/v4l/by-id/…`); it is looked up again
     /// at each opening, so a camera that comes back under another number is found.
-    pub fn new(device: impl Into<PathBuf>, wanted: Wanted) -> Self {
-        Self { device: device.into(), wanted }
+    pub fn new(device: impl Into<PathBuf>, wanted: Wanted, edid: EdidChoice) -> Self {
+        Self { device: device.into(), wanted, teller: Teller::new(edid) }
     }
 }
 
@@ -54,6 +57,7 @@ impl Source for V4l2Source {
     fn open(&mut self) -> Result<Box<dyn Capture>, CaptureError> {
         let name = self.name();
         let device = sys::Device::open(&self.device).map_err(|error| errors::explain(&name, "opening", error))?;
+        self.teller.tell(&device, &name);
         Ok(Box::new(open::open(Arc::new(device), &name, &self.wanted)?))
     }
 

@@ -41,8 +41,8 @@ pub(super) fn open<D: Io>(device: Arc<D>, name: &str, wanted: &Wanted) -> Result
         let _ = device.subscribe_source_change();
     }
 
-    // An HDMI input has the size of its signal; a camera what was asked for.
-    let wanted = Wanted { size: wanted.size.or(signal.map(|signal| signal.size)), ..*wanted };
+    // An HDMI input has the size of its signal, whatever was asked for; the pipeline scales.
+    let wanted = Wanted { size: signal.map(|signal| signal.size).or(wanted.size), ..*wanted };
     let offers = device.offers(wanted.size.unwrap_or(USUAL_SIZE));
     let choice = negotiate(&offers, &wanted).ok_or_else(|| CaptureError::Unsupported {
         device: name.to_owned(),
@@ -59,7 +59,14 @@ pub(super) fn open<D: Io>(device: Arc<D>, name: &str, wanted: &Wanted) -> Result
     log::info!("{name}: {}, {what} {}x{}{rate}", facts.card, size.width, size.height);
 
     let pool = buffers(&device, name)?;
-    device.stream_on().map_err(fail("starting it"))?;
+    device.stream_on().map_err(|error| match error.raw_os_error() {
+        // The receiver's word for a signal that needs more of the cable's lanes than are wired.
+        Some(libc::EINVAL) if signal.is_some() => no_signal(
+            name,
+            "not enough lanes between the HDMI bridge and the board for this signal: set the player to 1080p30 or 720p",
+        ),
+        _ => explain(name, "starting it", error),
+    })?;
     Ok(V4l2Capture::new(device, pool, name, layout, frame_rate, signal))
 }
 

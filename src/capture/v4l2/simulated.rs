@@ -49,6 +49,7 @@ struct State {
     queued: VecDeque<u32>,
     filled: VecDeque<Filled>,
     signal: Option<Result<Signal, i32>>,
+    edid: Vec<u8>,
     event: bool,
     failed: Option<i32>,
     streaming: bool,
@@ -163,6 +164,17 @@ impl Io for Simulated {
 
     fn follow_signal(&self) -> io::Result<Signal> {
         self.signal()
+    }
+
+    fn edid(&self) -> io::Result<Vec<u8>> {
+        self.call("edid", "")?;
+        Ok(self.state().edid.clone())
+    }
+
+    fn set_edid(&self, edid: &[u8]) -> io::Result<()> {
+        self.call("set edid", "")?;
+        self.state().edid = edid.to_vec();
+        Ok(())
     }
 
     fn subscribe_source_change(&self) -> io::Result<()> {

@@ -24,6 +24,10 @@ use v4l::v4l2::vidioc::{self, _IOC_TYPE};
 /// A driver that lists formats, sizes or rates without end is cut here.
 const MAX_LISTED: u32 = 128;
 
+const EDID_BLOCK: usize = 128;
+/// HDMI knows no more.
+const MAX_EDID_BLOCKS: usize = 4;
+
 const CAPTURE: u32 = v4l2_buf_type_V4L2_BUF_TYPE_VIDEO_CAPTURE;
 const CAPTURE_MPLANE: u32 = v4l2_buf_type_V4L2_BUF_TYPE_VIDEO_CAPTURE_MPLANE;
 const OUTPUT: u32 = v4l2_buf_type_V4L2_BUF_TYPE_VIDEO_OUTPUT;
@@ -181,6 +185,29 @@ impl Device {
         rates_of_enum(&listed)
     }
 
+    /// The input that is chosen; cards with one input needn't know the question.
+    fn input(&self) -> u32 {
+        let mut input = 0;
+        let known = self.call(G_INPUT, &mut input).is_ok();
+        if known { input.unsigned_abs() } else { 0 }
+    }
+
+    /// G_EDID or S_EDID of whole blocks; answers how many blocks the driver made of it.
+    fn edid_call(&self, number: _IOC_TYPE, blocks: &mut [[u8; EDID_BLOCK]]) -> io::Result<usize> {
+        let mut edid = v4l2_edid {
+            // Of a video node, the input.
+            pad: self.input(),
+            start_block: 0,
+            blocks: u32::try_from(blocks.len()).unwrap_or(u32::MAX),
+            reserved: [0; 5],
+            edid: blocks.as_mut_ptr().cast(),
+        };
+        // SAFETY: the descriptor is open; both numbers go with this struct, and the kernel touches at most
+        // `blocks` blocks behind the pointer, which are ours until the call returns.
+        unsafe { v4l::v4l2::ioctl(self.fd.as_raw_fd(), number, std::ptr::from_mut(&mut edid).cast()) }?;
+        Ok(edid.blocks as usize)
+    }
+
     fn query_timings(&self) -> io::Result<v4l2_dv_timings> {
         let mut timings = v4l2_dv_timings::zeroed();
         self.call(QUERY_DV_TIMINGS, &mut timings)?;
@@ -294,13 +321,25 @@ impl Io for Device {
         Ok(signal_of(&timings))
     }
 
+    fn edid(&self) -> io::Result<Vec<u8>> {
+        let mut blocks = [[0; EDID_BLOCK]; MAX_EDID_BLOCKS];
+        match self.edid_call(vidioc::VIDIOC_G_EDID, &mut blocks) {
+            Ok(count) => Ok(blocks.iter().take(count).flatten().copied().collect()),
+            Err(error) if error.raw_os_error() == Some(libc::ENODATA) => Ok(Vec::new()),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn set_edid(&self, edid: &[u8]) -> io::Result<()> {
+        let mut blocks = edid.as_chunks::<EDID_BLOCK>().0.to_vec();
+        self.edid_call(vidioc::VIDIOC_S_EDID, &mut blocks).map(|_| ())
+    }
+
     fn subscribe_source_change(&self) -> io::Result<()> {
-        // The event's id is the input that it is about.
-        let mut input = 0;
-        self.call(G_INPUT, &mut input)?;
         let mut subscription = v4l2_event_subscription {
             type_: V4L2_EVENT_SOURCE_CHANGE,
-            id: input.unsigned_abs(),
+            // The input that it is about.
+            id: self.input(),
             ..v4l2_event_subscription::zeroed()
         };
         self.call(SUBSCRIBE_EVENT, &mut subscription)

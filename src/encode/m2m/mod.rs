@@ -171,4 +171,8 @@ impl<D: Device> VideoEncoder for M2mEncoder<D> {
             .set_bitrate(bitrate_bps)
             .map_err(|error| EncodeError::Failed { encoder: NAME, reason: format!("bitrate {bitrate_bps}: {error}") })
     }
+
+    fn bytes_copied(&self) -> u64 {
+        self.machine.counts().bytes_copied
+    }
 }

@@ -43,6 +43,7 @@ pub struct OpenH264 {
     /// A key frame was asked for and hasn't come out yet.
     key_wanted: bool,
     skipped: u64,
+    bytes_copied: u64,
 }
 
 impl OpenH264 {
@@ -70,6 +71,7 @@ impl OpenH264 {
             ready: VecDeque::with_capacity(MAX_READY),
             key_wanted: false,
             skipped: 0,
+            bytes_copied: 0,
         })
     }
 
@@ -108,6 +110,7 @@ impl VideoEncoder for OpenH264 {
         if self.key_wanted {
             self.raw.force_idr().map_err(failed)?;
         }
+        self.bytes_copied += I420Buffer::copies(picture);
         let i420 = self.i420.view(picture)?;
         let kind = self
             .raw
@@ -138,6 +141,10 @@ impl VideoEncoder for OpenH264 {
     /// The track keeps the bitrate that it was opened with: a new one would be a discontinuity for players.
     fn set_bitrate(&mut self, bitrate_bps: u32) -> Result<(), EncodeError> {
         self.raw.set_bitrate(c_int::try_from(bitrate_bps).unwrap_or(c_int::MAX)).map_err(failed)
+    }
+
+    fn bytes_copied(&self) -> u64 {
+        self.bytes_copied
     }
 }
 

@@ -51,6 +51,10 @@ struct SimulatedEncoder {
 }
 
 impl VideoEncoder for SimulatedEncoder {
+    fn bytes_copied(&self) -> u64 {
+        0
+    }
+
     fn name(&self) -> &str {
         "simulated"
     }
@@ -80,6 +84,22 @@ impl VideoEncoder for SimulatedEncoder {
     }
 }
 
+fn settings() -> LineSettings {
+    LineSettings {
+        encode: EncodeConfig {
+            video_bitrate_bps: 1_000_000,
+            audio_bitrate_bps: 128_000,
+            gop_ms: 1_000,
+            encoder: EncoderChoice::Auto,
+            profile: Profile::Main,
+        },
+        size: Size { width: 64, height: 48 },
+        frame_rate: FrameRate::new(30, 1),
+        scales: false,
+        macroblocks_per_s: None,
+    }
+}
+
 struct Rig {
     line: VideoLine,
     now: MonoTime,
@@ -91,6 +111,10 @@ struct Rig {
 
 impl Rig {
     fn new() -> Self {
+        Self::with(settings())
+    }
+
+    fn with(settings: LineSettings) -> Self {
         let (stream, seen, report) = (stream(), Arc::new(Seen::default()), Arc::new(Report::default()));
         let now = MonoTime::from_millis(1_000_000);
         let publisher = Arc::new(stream.publish().expect("free"));
@@ -103,17 +127,6 @@ impl Rig {
                 Ok(Box::new(SimulatedEncoder { track, seen: Arc::clone(&seen), out, first: true })
                     as Box<dyn VideoEncoder>)
             })
-        };
-        let settings = LineSettings {
-            encode: EncodeConfig {
-                video_bitrate_bps: 1_000_000,
-                audio_bitrate_bps: 128_000,
-                gop_ms: 1_000,
-                encoder: EncoderChoice::Auto,
-                profile: Profile::Main,
-            },
-            size: Size { width: 64, height: 48 },
-            frame_rate: FrameRate::new(30, 1),
         };
         let line = VideoLine::new("camera", settings, publisher, open, Arc::clone(&report));
         let reader = reader(&stream);
@@ -208,6 +221,43 @@ fn another_size_is_another_track_without_a_hole() {
     assert_seamless(&units);
     assert_ne!(units[9].0, units[10].0);
     assert!(units[10].1.keyframe);
+}
+
+#[test]
+fn where_a_size_is_kept_another_one_is_scaled_and_players_notice_nothing() {
+    let mut rig = Rig::with(LineSettings { scales: true, ..settings() });
+    rig.frames(10, (64, 48), 200);
+    assert_eq!(rig.report.counts().bytes_copied, 0);
+    rig.frames(10, (128, 72), 200);
+    rig.frames(10, (32, 48), 200);
+    let units = drain(&mut rig.reader);
+    assert_eq!(units.len(), 30);
+    assert_seamless(&units);
+    assert!(units.iter().all(|(track, _)| track == &units[0].0));
+    assert_eq!(rig.seen.opened.load(Ordering::Relaxed), 1);
+    assert_eq!(rig.report.counts().bytes_copied, 20 * 64 * 48 * 3 / 2);
+}
+
+#[test]
+fn a_rate_that_the_encoder_cant_keep_up_with_is_halved_and_nothing_counts_as_dropped() {
+    // 64x48 is 12 macroblocks, 128x96 is 48: 30 a second of those are 1,440.
+    let mut rig = Rig::with(LineSettings { frame_rate: None, macroblocks_per_s: Some(800), ..settings() });
+    rig.line.handle(Mail::Here(FrameRate::new(30, 1)), rig.now);
+    rig.frames(30, (64, 48), 200);
+    rig.frames(30, (128, 96), 200);
+    rig.frames(30, (64, 48), 200);
+    let units = drain(&mut rig.reader);
+    let of = |width: u32| {
+        let is = |track: &Track| matches!(&track.codec, Codec::H264(params) if params.width == width);
+        units.iter().filter(|(track, _)| is(track)).count()
+    };
+    assert!((14..=16).contains(&of(128)), "{}", of(128));
+    assert!((58..=61).contains(&of(64)), "{}", of(64));
+    let counts = rig.report.counts();
+    assert!(counts.dropped_frames <= 1, "{counts:?}");
+    for pair in units.windows(2) {
+        assert!(pair[1].1.dts >= pair[0].1.dts + i64::from(pair[0].1.duration), "time goes on");
+    }
 }
 
 #[test]

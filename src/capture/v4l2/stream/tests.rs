@@ -268,6 +268,7 @@ fn every_refusal_says_what_to_do() {
         (Simulated::hdmi(Err(libc::ENOLINK)), any, "no cable"),
         (Simulated::hdmi(Err(libc::ENOLCK)), any, "no sync"),
         (Simulated::hdmi(Err(libc::ERANGE)), any, "out of range"),
+        (Simulated::hdmi(Ok(signal(64, 48))).refusing("stream on", libc::EINVAL), any, "not enough lanes"),
         (Simulated::hdmi(Ok(Signal { interlaced: true, ..signal(64, 48) })), any, "interlaced"),
         (Simulated::hdmi(Ok(signal(0, 0))), any, "no sync"),
     ];
