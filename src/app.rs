@@ -9,6 +9,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "shell: owns the run")]
 
+mod address;
 mod welcome;
 
 use crate::access::{Access, AccessError};
@@ -21,6 +22,7 @@ use crate::supervisor::{Supervisor, SupervisorError, notify, signals};
 use crate::system::System;
 use crate::time::Epoch;
 use crate::webhook;
+use address::ShowAddress;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -107,6 +109,8 @@ pub fn run(config: Config, origin: Origin) -> Result<(), AppError> {
     });
     let control = Control::new(supervisor.clone(), runtime.handle().clone(), epoch);
     control.set_access(Arc::clone(&access));
+    control.set_state_dir(Arc::clone(&state))?;
+    control.set_actions(config.actions.clone());
     control.set_system(Arc::new(System::new(vec!["/".into(), state.path().to_owned()])));
     control.set_file(origin.file.unwrap_or(own_file));
     if let Some(chosen) = origin.chosen {
@@ -137,6 +141,7 @@ pub fn run(config: Config, origin: Origin) -> Result<(), AppError> {
     if let Some(certificate) = certificate {
         runtime.spawn(certificate.keep(name.clone()));
     }
+    control.actions().register(ShowAddress::new(address, name.clone()));
     runtime.spawn(welcome::tell_name(name, address.port()));
 
     let stop = supervisor.stop().clone();

@@ -14,11 +14,16 @@ use tokio::sync::watch;
 
 /// Says where the page is: to the person at the terminal, and in the log.
 pub fn announce(address: SocketAddr, config: &Config) {
-    let host = if address.ip().is_unspecified() { lan_address().unwrap_or(address.ip()) } else { address.ip() };
-    let url = format!("http://{}/", SocketAddr::new(host, address.port()));
+    let url = url(address);
     let names: Vec<_> = config.streams.keys().map(|name| name.as_str()).collect();
     log::info!("listening on {url} ({})", names.join(", "));
     println!("Watch at {url}");
+}
+
+/// Where a box that listens there is found now.
+pub fn url(listens: SocketAddr) -> String {
+    let host = if listens.ip().is_unspecified() { lan_address().unwrap_or(listens.ip()) } else { listens.ip() };
+    format!("http://{}/", SocketAddr::new(host, listens.port()))
 }
 
 /// Tells the person at the terminal the box's name, when it is settled and whenever it changes.

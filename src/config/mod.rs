@@ -7,6 +7,7 @@
 //! Reading goes over the spanned TOML tables by hand rather than through serde's derive, because serde
 //! stops at the first error and the person at the keyboard wants all of them, each with its line.
 
+mod actions;
 mod discovery;
 pub mod edit;
 mod http;
@@ -21,6 +22,7 @@ mod tests;
 mod value;
 mod webhooks;
 
+pub use actions::{ACTIONS, ActionsConfig};
 pub use discovery::DiscoveryConfig;
 pub use http::{HttpConfig, ListenTls};
 pub use problem::{ConfigError, Problem};
@@ -80,6 +82,7 @@ pub struct Config {
     pub state_dir: Option<PathBuf>,
     pub discovery: DiscoveryConfig,
     pub webhooks: Vec<WebhookConfig>,
+    pub actions: ActionsConfig,
 }
 
 impl Config {
@@ -129,6 +132,7 @@ impl Config {
                 .section("discovery")
                 .map_or_else(DiscoveryConfig::default, |section| discovery::read(&section)),
             webhooks: webhooks::read(&root),
+            actions: root.section("actions").map_or_else(ActionsConfig::default, |section| actions::read(&section)),
         };
         root.finish();
         document.finish(file, config)

@@ -202,6 +202,10 @@ fn each_setting_by_itself_is_refused_by_both_or_by_neither() {
         ("webhooks.secret", json!(["0123456789abcdef", "0123456789abcde"])),
         ("webhooks.ca", json!(["/etc/ca.pem"])),
         ("webhooks.events", json!([["disk_low", "stream_started"], ["disk"], "disk_low"])),
+        ("actions.restart_network", json!([["a", "b"], ["", "a"], "a b", [7]])),
+        ("actions.shut_down", json!([["poweroff"], "off"])),
+        ("actions.off", json!([["mute", "shut_down"], ["shutdown"], "mute"])),
+        ("actions.reboot", json!([["reboot"]])),
         ("webhooks.retries", json!([3])),
         ("streams.a b.input.test.fps", json!([30])),
     ];

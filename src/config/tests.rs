@@ -96,6 +96,7 @@ publish = "token"
         state_dir: None,
         discovery: DiscoveryConfig::default(),
         webhooks: Vec::new(),
+        actions: ActionsConfig::default(),
     };
     assert_eq!(config, expected);
 }
@@ -108,6 +109,7 @@ fn the_example_file_is_good_and_shows_the_defaults() {
     let asked =
         HttpConfig { listen_tls: ListenTls::At("0.0.0.0:8443".parse().expect("an address")), ..HttpConfig::default() };
     assert_eq!((config.http, config.access), (asked, AccessConfig::default()));
+    assert_eq!(config.actions, ActionsConfig::default());
 }
 
 #[test]
@@ -482,7 +484,7 @@ fn bad_sections_are_refused() {
         ),
         (
             "[recording]",
-            "1: unknown key `recording` in the file; it can have http, streams, access, state_dir, discovery or webhooks",
+            "1: unknown key `recording` in the file; it can have http, streams, access, state_dir, discovery, webhooks or actions",
         ),
         ("streams = 5", "1: `streams` is the number 5; it must be a table: [section] or { key = value }"),
         ("[streams]\ncamera = 5", "2: `camera` is the number 5; it must be a table: [section] or { key = value }"),

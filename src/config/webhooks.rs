@@ -9,12 +9,16 @@ use toml::de::DeValue;
 /// Each has a task and a queue of its own.
 pub const MAX_WEBHOOKS: usize = 8;
 /// The events' names, as the API has them.
-pub const EVENTS: [&str; 8] = [
+pub const EVENTS: [&str; 12] = [
     "stream_started",
     "stream_stopped",
     "source_state",
     "reader_joined",
     "reader_left",
+    "mark",
+    "mute",
+    "slate",
+    "address",
     "configuration_changed",
     "disk_low",
     "disk_ok",

@@ -183,6 +183,7 @@ impl Control {
             access.set_policies(new.policies(), new.access.admin_password_hash.clone());
         }
         self.set_webhooks(new.webhooks.clone());
+        self.set_actions(new.actions.clone());
         let mut replaced = self.follow(&new);
         replaced.after_restart = [
             ("http", old.as_ref().is_none_or(|old| old.http != new.http)),

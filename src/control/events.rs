@@ -46,6 +46,26 @@ pub enum What {
         stream: String,
         readers: usize,
     },
+    /// Somebody marked this moment of a stream: a number, and the media time, µs.
+    Mark {
+        stream: String,
+        mark: u64,
+        media_us: i64,
+    },
+    /// Silence stands for a stream's sound from now on, or no more.
+    Mute {
+        stream: String,
+        on: bool,
+    },
+    /// The slate stands for a stream's picture from now on, or no more.
+    Slate {
+        stream: String,
+        on: bool,
+    },
+    /// Somebody wants to know where the box is.
+    Address {
+        address: String,
+    },
     /// The configuration has been replaced.
     ConfigurationChanged,
     /// Little is left of the storage that the box writes to.
@@ -69,6 +89,10 @@ impl What {
             Self::SourceState { .. } => "source_state",
             Self::ReaderJoined { .. } => "reader_joined",
             Self::ReaderLeft { .. } => "reader_left",
+            Self::Mark { .. } => "mark",
+            Self::Mute { .. } => "mute",
+            Self::Slate { .. } => "slate",
+            Self::Address { .. } => "address",
             Self::ConfigurationChanged => "configuration_changed",
             Self::DiskLow { .. } => "disk_low",
             Self::DiskOk { .. } => "disk_ok",
@@ -81,9 +105,12 @@ impl What {
             Self::StreamStarted { stream }
             | Self::StreamStopped { stream }
             | Self::SourceState { stream, .. }
+            | Self::Mark { stream, .. }
+            | Self::Mute { stream, .. }
+            | Self::Slate { stream, .. }
             | Self::ReaderJoined { stream, .. }
             | Self::ReaderLeft { stream, .. } => Some(stream),
-            Self::ConfigurationChanged | Self::DiskLow { .. } | Self::DiskOk { .. } => None,
+            Self::Address { .. } | Self::ConfigurationChanged | Self::DiskLow { .. } | Self::DiskOk { .. } => None,
         }
     }
 }

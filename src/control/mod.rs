@@ -6,33 +6,45 @@
 
 #![allow(clippy::disallowed_methods, reason = "shell: stamps events with the wall clock")]
 
+#[cfg(test)]
+mod action_tests;
+mod actions;
 mod configuration;
 mod disk;
 mod error;
 mod events;
+mod marks;
+mod own;
+mod program;
 mod running;
 mod settings;
+mod switches;
 #[cfg(test)]
 mod tests;
 mod watch;
 
+pub use actions::{Act, ActionError, Actions, Order, Run, Shown};
 pub use configuration::{Configuration, Failed, Replaced, Wanted};
 pub use error::ControlError;
 pub use events::{Event, Events, What};
+pub use marks::Mark;
 pub use running::Served;
 
 use crate::access::Access;
-use crate::config::{self, StreamConfig, WebhookConfig};
+use crate::config::{self, ActionsConfig, StreamConfig, WebhookConfig};
+use crate::state::StateDir;
 use crate::stream::{Limits, Stream, StreamStatus, Streams};
 use crate::supervisor::Supervisor;
 use crate::system::System;
 use crate::time::{Epoch, MonoTime};
+use marks::Marks;
 use running::Running;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex as Plain, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
+use switches::Switches;
 use tokio::runtime::Handle;
 use tokio::sync::{Mutex, watch as watched};
 
@@ -70,6 +82,11 @@ pub struct Control {
     access: OnceLock<Arc<Access>>,
     webhooks: watched::Sender<Vec<WebhookConfig>>,
     system: OnceLock<Arc<System>>,
+    actions: Actions,
+    actions_config: RwLock<ActionsConfig>,
+    switches: Plain<Switches>,
+    state_dir: OnceLock<Arc<StateDir>>,
+    marks: Plain<Marks>,
 }
 
 /// A stream that the configuration names.
@@ -84,6 +101,11 @@ struct Entry {
 impl Control {
     /// Nothing runs yet. `runtime` is where streams are packaged; `epoch` is what media time is told by.
     pub fn new(supervisor: Supervisor, runtime: Handle, epoch: Epoch) -> Arc<Self> {
+        let actions = Actions::default();
+        actions.register(own::Mark);
+        actions.register(own::Mute);
+        actions.register(own::Slate);
+        own::Program::all().into_iter().for_each(|program| actions.register(program));
         Arc::new(Self {
             supervisor,
             runtime,
@@ -97,6 +119,11 @@ impl Control {
             access: OnceLock::new(),
             webhooks: watched::Sender::default(),
             system: OnceLock::new(),
+            actions,
+            actions_config: RwLock::default(),
+            switches: Plain::default(),
+            state_dir: OnceLock::new(),
+            marks: Plain::default(),
         })
     }
 
@@ -133,6 +160,38 @@ impl Control {
             *old = webhooks;
             changed
         });
+    }
+
+    /// What can be done at the touch of a button; others register what they can do.
+    pub fn actions(&self) -> &Actions {
+        &self.actions
+    }
+
+    /// Says what actions run, and which nobody can do.
+    pub fn set_actions(&self, config: ActionsConfig) {
+        *self.actions_config.write().unwrap_or_else(PoisonError::into_inner) = config;
+    }
+
+    pub fn actions_config(&self) -> ActionsConfig {
+        self.actions_config.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What was marked in a stream, oldest first.
+    pub fn marks(&self, name: &str) -> Vec<Mark> {
+        self.marks.lock().unwrap_or_else(PoisonError::into_inner).of(name)
+    }
+
+    /// Marks this moment of some streams.
+    fn mark(&self, names: &[&str]) -> Mark {
+        let now = MonoTime::now();
+        let unix_ms = Epoch::now().unix_nanos_at(now) / 1_000_000;
+        let mut marks = self.marks.lock().unwrap_or_else(PoisonError::into_inner);
+        let mark = marks.add(names, now.as_nanos() / 1_000, unix_ms);
+        drop(marks);
+        for name in names {
+            self.tell(What::Mark { stream: (*name).to_owned(), mark: mark.number, media_us: mark.media_us });
+        }
+        mark
     }
 
     /// Who is to be told of events now, and whenever that changes.
@@ -303,7 +362,9 @@ impl Control {
     /// Puts a stream on the list, stopped.
     fn insert(&self, name: &str, config: StreamConfig) {
         // A name that is there already keeps its stream; the configuration has each once.
-        let _ = self.streams.insert(Stream::new(name, Limits::default()));
+        let stream = Stream::new(name, Limits::default());
+        self.switch_as_before(&stream);
+        let _ = self.streams.insert(stream);
         let entry = Entry { config, state: State::Stopped, served: None, running: None };
         self.entries_mut().insert(name.to_owned(), entry);
     }
@@ -351,8 +412,12 @@ impl Control {
         Ok(())
     }
 
-    fn tell(&self, what: What) {
+    pub fn tell(&self, what: What) {
         self.events.tell(Epoch::now().unix_nanos_at(MonoTime::now()) / 1_000_000, what);
+    }
+
+    fn switches(&self) -> MutexGuard<'_, Switches> {
+        self.switches.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn entries(&self) -> RwLockReadGuard<'_, BTreeMap<String, Entry>> {

@@ -5,15 +5,15 @@ use crate::access::{Access, Action, Caller, Credential, Now, Policies};
 use crate::config::Config;
 use crate::package::Request;
 
-fn config(text: &str) -> BTreeMap<String, StreamConfig> {
+pub(super) fn config(text: &str) -> BTreeMap<String, StreamConfig> {
     let config = Config::parse(text, "test").expect("a configuration");
     config.streams.into_iter().map(|(name, config)| (name.as_str().to_owned(), config)).collect()
 }
 
-const TWO: &str = "[streams.camera]\ninput = { source = \"test\", size = \"320x240\", fps = 30 }\n\
+pub(super) const TWO: &str = "[streams.camera]\ninput = { source = \"test\", size = \"320x240\", fps = 30 }\n\
     [streams.desk]\ninput = { source = \"test\", size = \"320x240\", fps = 30 }\n";
 
-async fn box_with(text: &str) -> Arc<Control> {
+pub(super) async fn box_with(text: &str) -> Arc<Control> {
     let control = Control::new(Supervisor::new(), Handle::current(), Epoch::now());
     for (name, config) in config(text) {
         control.add(name, config).await.expect("it starts");
@@ -21,7 +21,7 @@ async fn box_with(text: &str) -> Arc<Control> {
     control
 }
 
-async fn end(control: &Arc<Control>) {
+pub(super) async fn end(control: &Arc<Control>) {
     control.supervisor.stop().request();
     let supervisor = control.supervisor.clone();
     let joined = tokio::task::spawn_blocking(move || supervisor.join(Duration::from_secs(30))).await;

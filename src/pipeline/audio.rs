@@ -12,7 +12,7 @@ use crate::encode::aac::AacEncoder;
 use crate::encode::audio_clock::{AudioClock, Frames, Run};
 use crate::encode::opus::OpusEncoder;
 use crate::encode::{AudioEncoder, EncodeError};
-use crate::media::{AccessUnit, Codec, Track, TrackId};
+use crate::media::{AacParams, AccessUnit, Codec, Track, TrackId};
 use crate::stream::{Kind, Publisher, SourceState};
 use crate::time::{MonoTime, Timescale};
 use bytes::Bytes;
@@ -105,6 +105,14 @@ struct Relay {
     overdue: MonoTime,
 }
 
+/// One frame of silence, where it is known for the track's layout.
+fn silence(track: &Track) -> Option<Bytes> {
+    match &track.codec {
+        Codec::Aac(params) => aac::silent_frame(params.channels).map(Bytes::from_static),
+        _ => None,
+    }
+}
+
 /// Decodes sound that goes straight through.
 struct Listener {
     track: Arc<Track>,
@@ -171,7 +179,10 @@ impl Line for AudioLine {
 
     fn handle(&mut self, mail: Mail, now: MonoTime) {
         match mail {
-            Mail::Pcm(block) => {
+            Mail::Pcm(mut block) => {
+                if self.publisher.is_muted() {
+                    block.samples = vec![0; block.samples.len()].into();
+                }
                 self.report.heard(&block.samples, block.channels, now);
                 self.publisher.set_state(Kind::Audio, SourceState::Live);
                 let run = self.clock.push(&block);
@@ -234,8 +245,21 @@ impl AudioLine {
         }
         self.publisher.set_state(Kind::Audio, SourceState::Live);
         let end = unit.dts + i64::from(unit.duration);
-        self.measure(&track, &unit, now);
-        self.publisher.push(&track, unit);
+        if self.publisher.is_muted() {
+            self.listener = None;
+            if let Codec::Aac(AacParams { channels, .. }) = track.codec
+                && self.report.levels_wanted(now)
+            {
+                self.report.heard(&vec![0; unit.duration as usize * usize::from(channels)], channels, now);
+            }
+            // Of a layout that no silence is known for, players see a gap.
+            if let Some(data) = silence(&track) {
+                self.publisher.push(&track, AccessUnit { data, ..unit });
+            }
+        } else {
+            self.measure(&track, &unit, now);
+            self.publisher.push(&track, unit);
+        }
         self.relay = Some(Relay { track, end, overdue: now + UNITS_LATE });
     }
 
@@ -263,8 +287,10 @@ impl AudioLine {
         if now < relay.overdue {
             return;
         }
-        let Codec::Aac(params) = &relay.track.codec else { return };
-        let Some(silence) = aac::silent_frame(params.channels) else {
+        if !matches!(relay.track.codec, Codec::Aac(_)) {
+            return;
+        }
+        let Some(silence) = silence(&relay.track) else {
             // No silence for this layout: players see a gap. Look again when sound may be back.
             relay.overdue = now + UNITS_LATE;
             return;
@@ -276,7 +302,7 @@ impl AudioLine {
                 pts: relay.end,
                 duration: aac::FRAME_SAMPLES,
                 keyframe: true,
-                data: Bytes::from_static(silence),
+                data: silence.clone(),
             };
             relay.end += i64::from(aac::FRAME_SAMPLES);
             self.publisher.push(&relay.track, unit);

@@ -21,6 +21,8 @@ use std::time::Duration;
 /// A source that delivers encoded pictures may be this late before the slate stands in: the same
 /// second that the pacer gives raw frames.
 const UNITS_LATE: Duration = Duration::from_secs(1);
+/// What the slate says while somebody wants it.
+const PRIVATE: &str = "the picture is switched off";
 /// How soon an encoder that failed is opened again.
 const REOPEN_AFTER: Duration = Duration::from_secs(1);
 
@@ -80,6 +82,10 @@ pub struct VideoLine {
     relay: Option<Relay>,
     /// Why the source is away, in words for people.
     cause: Option<String>,
+    /// The slate stands for the picture because somebody wants it so, and goes on to until a new picture is there.
+    private: bool,
+    /// The one that is shown then.
+    private_slate: Option<RawFrame>,
     /// End of what was published, ticks; nothing is published before it.
     end: i64,
     ended: bool,
@@ -115,6 +121,8 @@ impl VideoLine {
             slate: None,
             relay: None,
             cause: None,
+            private: false,
+            private_slate: None,
             end: i64::MIN,
             ended: false,
             settings,
@@ -221,6 +229,9 @@ impl VideoLine {
 
     /// Keeps a picture to show; a JPEG that can't be decoded is counted, and the last good one stays.
     fn take_picture(&mut self, frame: RawFrame) {
+        if self.publisher.is_private() {
+            return self.live();
+        }
         let picture = match frame.format() {
             PixelFormat::Mjpeg => self.mjpeg.decode(&frame),
             _ => Ok(frame),
@@ -228,6 +239,7 @@ impl VideoLine {
         match picture.map_err(|error| error.to_string()).and_then(|picture| self.scaled(picture)) {
             Ok(picture) => {
                 self.picture = Some(picture);
+                self.set_private(false);
                 self.live();
             }
             Err(error) => {
@@ -259,7 +271,22 @@ impl VideoLine {
 
     /// Encodes and publishes what belongs into `slot`.
     fn show(&mut self, slot: Slot, now: MonoTime) {
+        if self.publisher.is_private() {
+            self.set_private(true);
+        }
+        let stays_away = slot.kind == pacer::Kind::Slate;
+        if self.private && stays_away && !self.publisher.is_private() {
+            self.set_private(false);
+        }
         let picture = match (&self.picture, slot.kind) {
+            _ if self.private => {
+                if stays_away {
+                    // That it is away is told all the same.
+                    self.slate();
+                }
+                self.publisher.hid(slot.timing.pts);
+                self.private_slate()
+            }
             (Some(picture), pacer::Kind::New | pacer::Kind::Repeat) => picture.clone(),
             _ => self.slate(),
         };
@@ -283,6 +310,24 @@ impl VideoLine {
                 self.slate = Some(picture.clone());
                 picture
             }
+        }
+    }
+
+    /// Begins or ends to show the slate because somebody wants it so; at once, with a key frame.
+    fn set_private(&mut self, private: bool) {
+        if private != self.private {
+            self.private = private;
+            self.picture = self.picture.take().filter(|_| !private);
+            self.private_slate = None;
+            self.publisher.stream().request_key_frame();
+        }
+    }
+
+    fn private_slate(&mut self) -> RawFrame {
+        let Size { width, height } = self.size;
+        match &self.private_slate {
+            Some(slate) if (slate.width(), slate.height()) == (width, height) => slate.clone(),
+            _ => self.private_slate.insert(slate(self.size, &self.stream, PRIVATE)).clone(),
         }
     }
 
@@ -377,6 +422,9 @@ impl VideoLine {
 
     /// Encoded pictures straight through.
     fn relay(&mut self, track: Arc<Track>, mut unit: AccessUnit, now: MonoTime) {
+        if self.publisher.is_private() || (self.private && !unit.keyframe) {
+            return self.hide(&track, &unit, now);
+        }
         let after_a_slate = self.relay.is_none();
         let needs_key_frame = self.relay.as_ref().is_none_or(|relay| relay.needs_key_frame);
         let length = i64::from(unit.duration);
@@ -402,9 +450,27 @@ impl VideoLine {
         let late = UNITS_LATE.max(Duration::from_nanos(
             rescale(length, track.timescale, Timescale::NANOS).saturating_mul(2).unsigned_abs(),
         ));
+        self.private = false;
         self.live();
         self.publish(&track, unit);
         self.relay = Some(Relay { track, overdue: now + late, needs_key_frame: false });
+    }
+
+    /// A private picture that comes encoded: the slate is shown in its place and time. Until a picture comes that
+    /// players can begin with, that goes on.
+    fn hide(&mut self, track: &Track, unit: &AccessUnit, now: MonoTime) {
+        if self.ended {
+            return;
+        }
+        if let Codec::H264(params) = &track.codec {
+            self.set_size(Size { width: params.width, height: params.height });
+            self.set_rate(params.frame_rate.unwrap_or(self.rate));
+        }
+        self.set_private(true);
+        self.leave_relay();
+        self.live();
+        let slots = self.pacer.push(MonoTime::from_ticks(unit.dts, track.timescale), now);
+        self.fill(slots, None, now);
     }
 
     /// The source of encoded pictures is overdue: the slate goes on where it stopped.

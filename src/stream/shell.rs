@@ -7,7 +7,7 @@ use super::state::{Kind, SourceState, SourceStatus, StreamStatus, TrackStatus};
 use crate::media::{AccessUnit, Track, TrackId};
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
@@ -19,6 +19,11 @@ pub struct Stream {
     key_frame_wanted: AtomicBool,
     /// 0: nobody asked for a bitrate.
     bitrate_target_bps: AtomicU32,
+    muted: AtomicBool,
+    private: AtomicBool,
+    /// From here on no picture is the source's own, ticks of the video; the end of time until the encoder has
+    /// said so.
+    private_from: AtomicI64,
 }
 
 /// Causes of one outage that are warned of: a program that writes new nonsense at each start must not
@@ -109,6 +114,9 @@ impl Stream {
             }),
             key_frame_wanted: AtomicBool::new(false),
             bitrate_target_bps: AtomicU32::new(0),
+            muted: AtomicBool::new(false),
+            private: AtomicBool::new(false),
+            private_from: AtomicI64::new(i64::MAX),
         })
     }
 
@@ -169,16 +177,40 @@ impl Stream {
         (bitrate_bps > 0).then_some(bitrate_bps)
     }
 
+    /// From now on silence stands for the sound.
+    pub fn set_muted(&self, muted: bool) {
+        self.muted.store(muted, Ordering::Relaxed);
+    }
+
+    pub fn is_muted(&self) -> bool {
+        self.muted.load(Ordering::Relaxed)
+    }
+
+    /// From now on the slate stands for the picture: no picture that is taken from here on gets to a reader.
+    pub fn set_private(&self, private: bool) {
+        if private && !self.is_private() {
+            self.private_from.store(i64::MAX, Ordering::SeqCst);
+        }
+        self.private.store(private, Ordering::SeqCst);
+    }
+
+    pub fn is_private(&self) -> bool {
+        self.private.load(Ordering::SeqCst)
+    }
+
     /// The tracks published so far, video first.
     pub fn tracks(&self) -> Vec<Arc<Track>> {
         self.lock().tracks.values().cloned().collect()
     }
 
     /// The newest key frame of the source's own pictures, without becoming a reader; `None` when nobody
-    /// publishes.
+    /// publishes, and while the picture is private, until the slate stands there.
     pub fn newest_key_frame(&self) -> Option<(Arc<Track>, AccessUnit)> {
         let inner = self.lock();
         let (track, unit) = inner.ring.newest_key_frame().filter(|_| inner.published)?;
+        if self.is_private() && unit.pts < self.private_from.load(Ordering::SeqCst) {
+            return None;
+        }
         Some((Arc::clone(track), unit.clone()))
     }
 
@@ -188,6 +220,8 @@ impl Stream {
         StreamStatus {
             name: self.name.clone(),
             published: inner.published,
+            muted: self.is_muted(),
+            private: self.is_private(),
             sources: inner.states.iter().map(source).collect(),
             tracks: inner.tracks.values().map(|track| inner.track_status(track)).collect(),
             av_offset_us: inner.ring.av_offset_us().filter(|_| inner.published),
@@ -276,6 +310,19 @@ impl Publisher {
     /// The video bitrate that somebody asked for, bits a second.
     pub fn bitrate_target(&self) -> Option<u32> {
         self.stream.bitrate_target()
+    }
+
+    pub fn is_muted(&self) -> bool {
+        self.stream.is_muted()
+    }
+
+    pub fn is_private(&self) -> bool {
+        self.stream.is_private()
+    }
+
+    /// A slate was made for the picture at `pts`, because it is private.
+    pub fn hid(&self, pts: i64) {
+        self.stream.private_from.fetch_min(pts, Ordering::SeqCst);
     }
 
     /// Whether any reader reads this track: what nobody wants needn't be encoded.

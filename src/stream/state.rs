@@ -41,6 +41,10 @@ pub struct StreamStatus {
     pub name: String,
     /// Somebody publishes into it now.
     pub published: bool,
+    /// Silence stands for the sound, because somebody wants it so.
+    pub muted: bool,
+    /// The slate stands for the picture, because somebody wants it so.
+    pub private: bool,
     /// Empty until a source said how it is.
     pub sources: Vec<SourceStatus>,
     pub tracks: Vec<TrackStatus>,

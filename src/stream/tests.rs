@@ -325,7 +325,7 @@ fn the_status_as_json() {
     publisher.push(&track(TrackId::Aac), unit(0, true, 8));
     let status = serde_json::to_value(stream.status()).expect("a plain structure");
     let expected = serde_json::json!({
-        "name": "camera", "published": true,
+        "name": "camera", "muted": false, "private": false, "published": true,
         "sources": [
             { "kind": "video", "state": "no_signal", "cause": "no cable" },
             { "kind": "audio", "state": "live" },

@@ -42,6 +42,7 @@ const CORES: &[(&str, &[&str])] = &[
     ("encode/pacer", &[]),
     ("encode/audio_clock", &[]),
     ("control/disk.rs", &[]),
+    ("control/marks.rs", &[]),
     ("discovery/name.rs", &[]),
     ("discovery/rival.rs", &[]),
     ("supervisor/backoff.rs", &[]),

@@ -6,6 +6,8 @@ use crate::appliance::Appliance;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+/// No test shuts down the machine that it runs on.
+const ACTIONS: &str = "[actions]\nshut_down = [\"true\"]\nrestart_network = [\"true\"]\n";
 const STREAMS: &str = "[streams.camera]\ninput = { source = \"test\", size = \"320x180\", fps = 15 }\n\
     [streams.desk]\ninput = { source = \"test\", size = \"320x180\", fps = 15 }\n";
 /// Where scripts/deps puts it.
@@ -14,7 +16,7 @@ const CONTRACT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients/contr
 
 #[test]
 fn every_answer_is_as_the_document_says() {
-    let box_ = Appliance::start(&format!("{}{STREAMS}", access()));
+    let box_ = Appliance::start(&format!("{}{ACTIONS}{STREAMS}", access()));
     box_.wait_for_segments("camera", 1);
     let (session, second) = (sign_in(&box_), sign_in(&box_));
     let secret = |cookie: &str| cookie.split_once('=').expect("name=value").1.to_owned();

@@ -8,6 +8,7 @@
 //! to the left).
 
 mod accounts;
+mod actions;
 mod body;
 mod config;
 mod devices;
@@ -47,6 +48,7 @@ use std::pin::Pin;
 static RESOURCES: &[&Resource] = &[
     &streams::RESOURCE,
     &snapshot::RESOURCE,
+    &actions::RESOURCE,
     &devices::RESOURCE,
     &config::RESOURCE,
     &system::RESOURCE,

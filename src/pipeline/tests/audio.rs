@@ -170,3 +170,52 @@ fn sound_that_goes_straight_through_is_measured_while_somebody_looks() {
     }
     assert_eq!(rig.report.levels(rig.now), None, "nobody looks any more");
 }
+
+#[test]
+fn muted_sound_is_silence_in_its_time() {
+    let mut rig = Rig::new(true);
+    rig.blocks(100);
+    let heard = drain(&mut rig.reader);
+    rig.stream.set_muted(true);
+    rig.blocks(200);
+    let muted = drain(&mut rig.reader);
+    let levels = rig.report.levels(rig.now).expect("measured");
+    assert!(levels.iter().all(|level| level.rms_dbfs < -90.0), "{levels:?}");
+    rig.stream.set_muted(false);
+    rig.blocks(100);
+    let again = drain(&mut rig.reader);
+    let mut decoder = crate::decode::AacDecoder::new(match &heard[0].0.codec {
+        Codec::Aac(params) => &params.config,
+        other => panic!("{other:?}"),
+    })
+    .expect("a decoder");
+    // Some frames after a switch are of before: they were in the encoder.
+    let mut loudest = |units: &[(Arc<Track>, AccessUnit)]| {
+        let peaks = units.iter().map(|(_, unit)| {
+            decoder.decode(&unit.data).expect("whole").0.iter().map(|sample| sample.unsigned_abs()).max()
+        });
+        peaks.skip(6).flatten().max().expect("units")
+    };
+    assert!(loudest(&heard) > 500);
+    assert!(loudest(&muted) < 5);
+    assert!(loudest(&again) > 500);
+    assert_seamless(&[heard, muted, again].concat());
+}
+
+#[test]
+fn muted_sound_straight_through_is_silence_in_its_time() {
+    let mut rig = Rig::new(false);
+    let theirs = theirs();
+    for n in 0..30 {
+        rig.stream.set_muted((10..20).contains(&n));
+        rig.unit(&theirs);
+        rig.pass(Duration::from_nanos(21_333_333));
+    }
+    let units = drain(&mut rig.reader);
+    assert_eq!(units.len(), 30);
+    let silence = aac::silent_frame(2).expect("stereo");
+    for (n, (_, unit)) in units.iter().enumerate() {
+        assert_eq!(unit.data == silence, (10..20).contains(&n), "{n}");
+    }
+    assert_eq!(rig.report.counts().silence_units, 0, "nothing was missing");
+}

@@ -333,3 +333,102 @@ fn a_program_that_ended_is_bridged_at_once() {
     assert_ne!(units.last().expect("units").0, theirs);
     assert_eq!(rig.state(), SourceState::NoSignal { cause: "it ended".into() });
 }
+
+/// What the readers of a private stream got: each picture's brightness.
+fn lumas(units: &[(Arc<Track>, AccessUnit)]) -> Vec<u8> {
+    units.iter().map(|(_, unit)| unit.data[0]).collect()
+}
+
+#[test]
+fn a_private_picture_is_the_slate_at_once_and_begins_with_a_key_frame() {
+    let mut rig = Rig::new();
+    rig.frames(30, (64, 48), 200);
+    rig.stream.set_private(true);
+    assert!(rig.stream.newest_key_frame().is_none(), "a snapshot would show what was before");
+    rig.frames(30, (64, 48), 200);
+    let snapshot = rig.stream.newest_key_frame().expect("the slate").1;
+    assert!(snapshot.data[0] < 100);
+    assert_eq!(rig.state(), SourceState::Live, "the camera is well");
+    rig.stream.set_private(false);
+    rig.frames(30, (64, 48), 210);
+    let units = drain(&mut rig.reader);
+    assert_eq!(units.len(), 90);
+    assert_seamless(&units);
+    assert!(units.iter().all(|(track, _)| track == &units[0].0), "players notice nothing but the picture");
+    let lumas = lumas(&units);
+    assert!(lumas[..30].iter().all(|luma| *luma == 200), "{lumas:?}");
+    assert!(lumas[30..60].iter().all(|luma| *luma < 100), "{lumas:?}");
+    assert!(lumas[60..].iter().all(|luma| *luma == 210), "{lumas:?}");
+    assert!(units[30].1.keyframe && units[60].1.keyframe);
+}
+
+#[test]
+fn a_private_camera_that_goes_away_and_comes_back_stays_hidden() {
+    let mut rig = Rig::new();
+    rig.frames(10, (64, 48), 200);
+    rig.stream.set_private(true);
+    rig.frames(10, (64, 48), 200);
+    rig.line.handle(Mail::Away("unplugged".into()), rig.now);
+    rig.pass(Duration::from_secs(3));
+    assert_eq!(rig.state(), SourceState::NoSignal { cause: "unplugged".into() });
+    rig.line.handle(Mail::Here(None), rig.now);
+    rig.frames(10, (128, 96), 200);
+    assert_eq!(rig.state(), SourceState::Live);
+    let units = drain(&mut rig.reader);
+    assert_seamless(&units);
+    assert!(lumas(&units)[10..].iter().all(|luma| *luma < 100));
+    // Public again while it is away: the slate says why.
+    rig.line.handle(Mail::Away("unplugged".into()), rig.now);
+    rig.stream.set_private(false);
+    rig.pass(Duration::from_secs(2));
+    assert!(lumas(&drain(&mut rig.reader)).iter().all(|luma| *luma < 100));
+    assert_eq!(rig.state(), SourceState::NoSignal { cause: "unplugged".into() });
+}
+
+#[test]
+fn private_before_the_first_picture() {
+    let mut rig = Rig::new();
+    rig.stream.set_private(true);
+    rig.frames(30, (64, 48), 200);
+    assert!(lumas(&drain(&mut rig.reader)).iter().all(|luma| *luma < 100));
+}
+
+#[test]
+fn encoded_pictures_that_are_private_are_replaced_in_their_time() {
+    // As a camera's own encoder delivers them: late, each by the same.
+    for late in [0, 80_000_000] {
+        let mut rig = Rig::new();
+        let theirs = track(64, 48, b"theirs");
+        let mut from = [0; 2];
+        for n in 0..240 {
+            match n {
+                70 => rig.stream.set_private(true),
+                130 => rig.stream.set_private(false),
+                _ => {}
+            }
+            let at = rig.now;
+            rig.now = at.plus_nanos(-late);
+            let dts = rig.now.ticks(Timescale::VIDEO);
+            rig.now = at;
+            if n == 70 || n == 130 {
+                from[usize::from(n == 130)] = dts;
+            }
+            let data = Bytes::from_static(&[250]);
+            let unit = AccessUnit { dts, pts: dts, duration: FRAME as u32, keyframe: n % 30 == 0, data };
+            rig.line.handle(Mail::Unit { track: Arc::clone(&theirs), unit }, rig.now);
+            rig.pass(Duration::from_nanos(33_333_333));
+        }
+        let units = drain(&mut rig.reader);
+        for pair in units.windows(2) {
+            let gap = pair[1].1.dts - pair[0].1.dts - i64::from(pair[0].1.duration);
+            assert!((0..=FRAME).contains(&gap), "{gap}");
+        }
+        let hidden: Vec<_> = units.iter().filter(|(track, _)| *track != theirs).map(|(_, unit)| unit.dts).collect();
+        // Until the next key frame, 20 pictures later.
+        assert!((78..=82).contains(&hidden.len()), "{}", hidden.len());
+        let theirs_at = units.iter().filter(|(track, _)| *track == theirs).map(|(_, unit)| unit.dts);
+        assert!(theirs_at.clone().all(|dts| dts < from[0] || dts > from[1]));
+        assert!(theirs_at.count() >= 158, "they go through again");
+        assert_eq!(rig.state(), SourceState::Live);
+    }
+}
