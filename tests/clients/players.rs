@@ -64,7 +64,9 @@ fn assert_beeps(samples: &[i16]) {
 #[test]
 fn gstreamer_plays_picture_and_sound_in_time() {
     let box_ = Appliance::start(STREAM);
-    box_.wait_for_segments("camera", 1);
+    // Version 1.22 gives up for good when it loses its place in a live playlist that is shorter than the three
+    // segments that it wants to stay behind.
+    box_.wait_for_segments("camera", 5);
     let (video, audio) = (box_.folder().file("video.i420"), box_.folder().file("audio.s16"));
     // `sync=true`: written when a screen and a loudspeaker would have it.
     let file = |path: &str| format!("filesink sync=true buffer-mode=unbuffered location={path}");
