@@ -72,19 +72,28 @@ impl Drop for Outlets {
 /// Runs until `stop`, or until the source has come to its end by itself.
 pub fn run(stream: &str, source: &mut dyn Source, outlets: &Outlets, stop: &Stop, pulse: &Pulse) {
     let mut backoff = Backoff::default();
-    let mut said = String::new();
+    let mut said = None;
     while !stop.is_requested() {
         let Err(error) = read(stream, source, outlets, stop, pulse, &mut backoff, &mut said) else { return };
-        let cause = error.to_string();
-        if cause != said {
-            outlets.tell(&Mail::Away(cause.clone()));
-            said = cause;
+        if is_news(&error, said.as_ref()) {
+            outlets.tell(&Mail::Away(error.to_string()));
+            said = Some(error);
         }
         let mut left = backoff.failed(MonoTime::now());
         while !left.is_zero() && !stop.wait_timeout(left.min(BEAT)) {
             pulse.beat();
             left = left.saturating_sub(BEAT);
         }
+    }
+}
+
+/// Whether a failure is another than the last one that was told.
+fn is_news(error: &CaptureError, said: Option<&CaptureError>) -> bool {
+    match (error, said) {
+        (_, None) => true,
+        // What was unplugged isn't there.
+        (CaptureError::NotFound { .. }, Some(CaptureError::Unplugged { .. })) => false,
+        (error, Some(said)) => error.to_string() != said.to_string(),
     }
 }
 
@@ -96,7 +105,7 @@ fn read(
     stop: &Stop,
     pulse: &Pulse,
     backoff: &mut Backoff,
-    said: &mut String,
+    said: &mut Option<CaptureError>,
 ) -> Result<(), CaptureError> {
     let mut capture = source.open()?;
     let mut delivers = false;
@@ -114,7 +123,7 @@ fn read(
             delivers = true;
             backoff.running(MonoTime::now());
             log::debug!("{stream}: {} delivers", source.name());
-            said.clear();
+            *said = None;
             outlets.tell(&Mail::Here(capture.frame_rate()));
         }
         match captured {
@@ -144,4 +153,22 @@ fn together(capture: &mut dyn Capture, first: Captured) -> (Vec<Captured>, Resul
         }
     }
     (units, Ok(None))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_is_told_once_and_being_gone_is_no_other_than_being_unplugged() {
+        let device = || "/dev/video0".to_owned();
+        let (unplugged, not_found) =
+            (CaptureError::Unplugged { device: device() }, CaptureError::NotFound { device: device() });
+        let busy = CaptureError::Busy { device: device() };
+        assert!(is_news(&not_found, None));
+        assert!(!is_news(&not_found, Some(&not_found)));
+        assert!(!is_news(&not_found, Some(&unplugged)));
+        assert!(is_news(&unplugged, Some(&not_found)));
+        assert!(is_news(&busy, Some(&unplugged)));
+    }
 }

@@ -13,6 +13,8 @@ pub struct Played {
     pub parts: usize,
     /// Between two parts.
     pub longest: Duration,
+    /// Discontinuities that came meanwhile.
+    pub changes: u64,
 }
 
 /// Reloads that a player goes on for: what was done shows its effect.
@@ -51,7 +53,8 @@ pub fn play(mut get: impl FnMut(&str) -> Response, stream: &str, over: &Over) ->
     let first = Media::parse(ask(&path).text());
     let mut last = first.parts().map(|(place, _)| place).last().expect("a part");
     let mut next = (first.open_msn(), first.open_parts.len() as u64);
-    let (mut played, mut end, mut came) = (Played { parts: 0, longest: Duration::ZERO }, None, Instant::now());
+    let (mut played, mut end, mut came) =
+        (Played { parts: 0, longest: Duration::ZERO, changes: 0 }, None, Instant::now());
     let mut left = AFTERWARDS;
     while left > 0 {
         left -= usize::from(over.0.load(Ordering::Relaxed));
@@ -70,11 +73,25 @@ pub fn play(mut get: impl FnMut(&str) -> Response, stream: &str, over: &Over) ->
         played.longest = played.longest.max(came.elapsed());
         came = Instant::now();
         next = (update.open_msn(), update.open_parts.len() as u64);
+        played.changes = discontinuities(&update) - discontinuities(&first);
     }
     played
 }
 
+/// Those of the whole stream so far.
+fn discontinuities(media: &Media) -> u64 {
+    let these = media.segments.iter().filter(|segment| segment.discontinuity).count();
+    media.discontinuity_sequence + these as u64
+}
+
 impl Played {
+    /// The same track all the time, without a gap or a long wait.
+    #[allow(dead_code, reason = "clients that change the track know no such stretch")]
+    pub fn goes_on(&self) {
+        self.is_steady(1);
+        assert_eq!(self.changes, 0, "{self:?}");
+    }
+
     /// That it lasted `parts`, and that no wait was longer than what a player keeps in hand.
     pub fn is_steady(&self, parts: usize) {
         assert!(self.parts >= parts, "{self:?}, and {parts} were due");

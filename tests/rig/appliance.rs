@@ -39,6 +39,11 @@ impl<'a> Appliance<'a> {
         serde_json::from_slice(&answer.body).expect("JSON")
     }
 
+    /// One of the counts of a stream's pipeline.
+    pub fn count(&self, stream: &str, what: &str) -> u64 {
+        self.status(stream)["pipeline"][what].as_u64().unwrap_or_else(|| panic!("no count of {what}"))
+    }
+
     /// `live`, or why a stream's `video` or `audio` is not.
     pub fn source(&self, stream: &str, kind: &str) -> String {
         let status = self.status(stream);
@@ -50,16 +55,19 @@ impl<'a> Appliance<'a> {
         said.as_str().expect("a text").to_owned()
     }
 
-    /// Waits until a stream's `video` or `audio` is `live`, or says a cause that contains `state`.
-    pub fn wait_for_source(&self, stream: &str, kind: &str, state: &str) {
-        let mut is = String::new();
-        self.board.wait_until(&format!("{kind} of {stream} to be {state:?}"), || {
+    pub fn wait_until_live(&self, stream: &str, kind: &str) {
+        self.wait_for_source(stream, kind, |state| state == "live");
+    }
+
+    /// Waits until a stream's `video` or `audio` is away for a cause that contains `why`.
+    pub fn wait_for_cause(&self, stream: &str, kind: &str, why: &str) {
+        self.wait_for_source(stream, kind, |state| state != "live" && state.contains(why));
+    }
+
+    fn wait_for_source(&self, stream: &str, kind: &str, looked_for: impl Fn(&str) -> bool) {
+        self.board.wait_until(&format!("{kind} of {stream} to be otherwise"), || {
             assert!(self.runs(), "capturebox ended");
-            let now = self.source(stream, kind);
-            if now != is {
-                is = now;
-            }
-            is.contains(state)
+            looked_for(&self.source(stream, kind))
         });
     }
 
@@ -100,6 +108,12 @@ impl<'a> Appliance<'a> {
 
     /// The pictures of the newest whole segments, decoded by ffmpeg.
     pub fn pictures(&self, stream: &str, segments: usize) -> Vec<Picture> {
+        let pictures = self.with_newest(stream, segments, ffmpeg::pictures);
+        pictures.into_iter().map(|(_, picture)| picture).collect()
+    }
+
+    /// Looks at the newest whole segments, as a file.
+    fn with_newest<T>(&self, stream: &str, segments: usize, look: impl FnOnce(&str) -> T) -> T {
         let path = self.media_path(stream).expect("a playlist");
         let folder = path.rsplit_once('/').expect("a path").0;
         let media = Media::parse(self.get(&path).text());
@@ -111,9 +125,27 @@ impl<'a> Appliance<'a> {
             std::iter::once(map).chain(of_it).flat_map(|uri| self.get(&format!("{folder}/{uri}")).body).collect();
         let file = std::env::temp_dir().join(format!("rig-{}-{}.mp4", std::process::id(), self.board.address().port()));
         std::fs::write(&file, bytes).expect("a file");
-        let pictures = ffmpeg::pictures(file.to_str().expect("UTF-8"));
+        let seen = look(file.to_str().expect("UTF-8"));
         let _ = std::fs::remove_file(file);
-        pictures.into_iter().map(|(_, picture)| picture).collect()
+        seen
+    }
+
+    /// Waits until the newest picture is one of those that are looked for.
+    pub fn wait_for_picture(&self, stream: &str, looked_for: impl Fn(&Picture) -> bool) {
+        self.board.wait_until(&format!("another picture on {stream}"), || {
+            self.pictures(stream, 1).last().is_some_and(&looked_for)
+        });
+    }
+
+    /// The sound of the newest whole segments of a stream without pictures, decoded by ffmpeg.
+    pub fn sound(&self, stream: &str, segments: usize) -> Vec<i16> {
+        self.with_newest(stream, segments, ffmpeg::sound).1
+    }
+
+    /// Stops the whole program for some time, as if the board hung.
+    pub fn hang(&self, seconds: f32) {
+        let pid = self.pid;
+        self.board.run(&format!("kill -STOP {pid}; sleep {seconds}; kill -CONT {pid}; sleep 0.3"));
     }
 
     fn media_path(&self, stream: &str) -> Option<String> {

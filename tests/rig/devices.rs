@@ -4,18 +4,121 @@ use crate::board::Board;
 use crate::ffmpeg::Picture;
 
 /// `vivid`: a webcam that shows colour bars.
-pub struct Camera {
+pub struct Camera<'a> {
+    board: &'a Board,
     pub node: String,
 }
 
-impl Camera {
-    pub fn plug_in(board: &Board) -> Self {
+/// What a camera does wrong, by the names of `vivid`'s controls.
+pub mod fault {
+    pub const DISCONNECT: &str = "disconnect=1";
+    pub const BAD_BUFFER: &str = "inject_v4l2_buf_flag_error=1";
+    pub const QUEUEING_FAILS: &str = "inject_vidioc_qbuf_error=1";
+    pub const STREAM_BREAKS: &str = "inject_fatal_streaming_error=1";
+}
+
+impl<'a> Camera<'a> {
+    pub fn plug_in(board: &'a Board) -> Self {
         // One capture node (0x1) with one input, a webcam (0).
         board.run("modprobe vivid n_devs=1 node_types=0x1 num_inputs=1 input_types=0");
-        let node = node(board, "vivid-000-vid-cap");
-        // No text over the picture.
-        board.run(&format!("v4l2-ctl -d {node} -c osd_text_mode=2"));
-        Self { node }
+        let camera = Self { board, node: node(board, "vivid-000-vid-cap") };
+        camera.hide_text();
+        camera
+    }
+
+    /// Everything goes on as before but that the camera is gone, as the kernel does it for USB.
+    pub fn unplug(&self) {
+        self.board.run("echo vivid.0 >/sys/bus/platform/drivers/vivid/unbind");
+    }
+
+    pub fn plug_in_again(&self) {
+        self.board.run("echo vivid.0 >/sys/bus/platform/drivers/vivid/bind");
+        assert_eq!(self.node, node(self.board, "vivid-000-vid-cap"), "somebody holds the old node");
+        self.hide_text();
+    }
+
+    pub fn set(&self, control: &str) {
+        self.board.run(&format!("v4l2-ctl -d {} -c {control}", self.node));
+    }
+
+    fn hide_text(&self) {
+        self.set("osd_text_mode=2");
+    }
+}
+
+/// `v4l2loopback`: a camera that shows what is written into it.
+pub struct Loopback<'a> {
+    board: &'a Board,
+    pub node: String,
+}
+
+/// A program that feeds a [`Loopback`].
+pub struct Writer(u32);
+
+impl<'a> Loopback<'a> {
+    pub fn plug_in(board: &'a Board) -> Self {
+        // Buffers enough that none is written while it is read: nothing else keeps that from happening.
+        board.run("modprobe v4l2loopback devices=1 max_buffers=8 card_label=loopback");
+        Self { board, node: node(board, "loopback") }
+    }
+
+    /// Writes the files in turn, over and over, `pause_s` apart.
+    pub fn feed(&self, fourcc: &str, files: &str, pause_s: f32) -> Writer {
+        let node = &self.node;
+        // It keeps its format while somebody has it open. One that is watched has another's.
+        let set = format!("v4l2-ctl -d {node} --set-fmt-video-out=width=320,height=180,pixelformat={fourcc}");
+        // One write is one picture.
+        let write = format!("for file in {files}; do dd if=$file bs=1M count=1 >&4; sleep {pause_s}; done");
+        let feeding = format!("exec 4>{node}; {set}; while :; do {write}; done");
+        Writer(self.board.spawn(&feeding, "/tmp/writer"))
+    }
+
+    pub fn stop(&self, writer: Writer) {
+        self.board.run(&format!("kill {}", writer.0));
+    }
+}
+
+/// `snd-aloop`: a microphone that hears what is played into the card's other half.
+pub struct Microphone<'a> {
+    board: &'a Board,
+}
+
+impl<'a> Microphone<'a> {
+    pub const NAME: &'static str = "hw:Loopback,1,0";
+
+    pub fn plug_in(board: &'a Board) -> Self {
+        board.run("modprobe snd-aloop");
+        Self { board }
+    }
+
+    /// As the kernel does it for USB. Returns when nobody holds it any more.
+    pub fn unplug(&self) {
+        self.board.run("echo snd_aloop.0 >/sys/bus/platform/drivers/snd_aloop/unbind");
+    }
+
+    pub fn plug_in_again(&self) {
+        self.board.run("echo snd_aloop.0 >/sys/bus/platform/drivers/snd_aloop/bind");
+    }
+
+    /// Plays 440 Hz at an eighth of full scale until the card goes away.
+    pub fn play_tone(&self) {
+        // 11 waves in 1,200 frames, so that they can be repeated without a click.
+        let wave = |frame: u32| (f64::from(frame) * 440.0 / 48_000.0 * std::f64::consts::TAU).sin() * 4_096.0;
+        let frames = (0..1_200).map(|frame| wave(frame) as i16);
+        let bytes: Vec<u8> = frames.flat_map(|sample| [sample, sample]).flat_map(i16::to_le_bytes).collect();
+        self.board.write("/tmp/tone", &bytes.repeat(8));
+        let play = "aplay -D hw:Loopback,0,0 -t raw -f S16_LE -c 2 -r 48000";
+        self.board.spawn(&format!("while cat /tmp/tone; do :; done | {play}"), "/tmp/player");
+    }
+
+    /// Has another program capture from it; returns that program's process id.
+    pub fn occupy(&self) -> u32 {
+        let user =
+            self.board.spawn(&format!("exec arecord -D {} -f S16_LE -c 2 -r 48000 /dev/null", Self::NAME), "/tmp/user");
+        self.board.wait_until("a user of the microphone", || {
+            self.board.attempt("grep -q RUNNING /proc/asound/Loopback/pcm1c/sub0/status").0 == 0
+        });
+        user
     }
 }
 

@@ -106,7 +106,8 @@ pub(crate) fn classify(node: &NodeFacts) -> Role {
         };
     }
     if !captures || !has(caps::STREAMING) {
-        return Role::NotVideo;
+        // With `exclusive_caps` it becomes a camera when a program feeds it.
+        return if loopback { Role::Unusable } else { Role::NotVideo };
     }
     let usable = node.capture_formats.iter().any(|format| format.camera_format().is_some());
     match () {
@@ -168,7 +169,7 @@ mod tests {
             (node("vim2m", "vim2m", VIDEO_M2M | STREAMING, &[b"RGBP"], &[b"RGBP"]), Role::Converter),
             (node("v4l2 loopback", "Dummy video device", CAPTURE | VIDEO_OUTPUT, &[b"YUYV"], &[]), Role::Camera),
             (node("v4l2 loopback", "Dummy video device", CAPTURE, &[], &[]), Role::Unusable),
-            (node("v4l2 loopback", "Dummy video device", VIDEO_OUTPUT | STREAMING, &[], &[]), Role::NotVideo),
+            (node("v4l2 loopback", "Dummy video device", VIDEO_OUTPUT | STREAMING, &[], &[]), Role::Unusable),
             (node("", "", 0, &[], &[]), Role::NotVideo),
         ];
         for (node, role) in table {
