@@ -15,6 +15,10 @@ use std::time::Duration;
 /// How long a read may keep us from noticing that we should stop.
 const READ_TIMEOUT: Duration = Duration::from_millis(200);
 
+/// A device that is there without a signal is looked at this often: that costs a few calls, and somebody is about to
+/// plug in the cable and look at the picture.
+const SIGNAL_BACK: Duration = Duration::from_secs(1);
+
 /// While it waits to try again, the thread beats this often.
 const BEAT: Duration = Duration::from_millis(500);
 
@@ -79,7 +83,8 @@ pub fn run(stream: &str, source: &mut dyn Source, outlets: &Outlets, stop: &Stop
             outlets.tell(&Mail::Away(error.to_string()));
             said = Some(error);
         }
-        let mut left = backoff.failed(MonoTime::now());
+        let longest = if matches!(error, CaptureError::NoSignal { .. }) { SIGNAL_BACK } else { Duration::MAX };
+        let mut left = backoff.failed(MonoTime::now()).min(longest);
         while !left.is_zero() && !stop.wait_timeout(left.min(BEAT)) {
             pulse.beat();
             left = left.saturating_sub(BEAT);

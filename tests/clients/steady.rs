@@ -92,6 +92,12 @@ impl Played {
         assert_eq!(self.changes, 0, "{self:?}");
     }
 
+    /// That it lasted `parts`, however long some of them took.
+    #[allow(dead_code, reason = "the rig's, where an encoder may be slower than real time")]
+    pub fn lasts(&self, parts: usize) {
+        assert!(self.parts >= parts, "{self:?}, and {parts} were due");
+    }
+
     /// That it lasted `parts`, and that no wait was longer than what a player keeps in hand.
     pub fn is_steady(&self, parts: usize) {
         assert!(self.parts >= parts, "{self:?}, and {parts} were due");

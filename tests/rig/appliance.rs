@@ -148,6 +148,23 @@ impl<'a> Appliance<'a> {
         self.board.run(&format!("kill -STOP {pid}; sleep {seconds}; kill -CONT {pid}; sleep 0.3"));
     }
 
+    /// Waits until the newest pictures have a size.
+    pub fn wait_for_size(&self, stream: &str, size: (u64, u64)) {
+        self.board.wait_until(&format!("pictures of {size:?}"), || {
+            let status = self.status(stream);
+            let tracks = status["tracks"].as_array().expect("tracks").iter();
+            tracks
+                .clone()
+                .any(|track| (track["width"].as_u64(), track["height"].as_u64()) == (Some(size.0), Some(size.1)))
+        });
+    }
+
+    /// The initialisation section of the newest segment.
+    pub fn map(&self, stream: &str) -> String {
+        let path = self.media_path(stream).expect("a playlist");
+        Media::parse(self.get(&path).text()).segments.last().expect("a segment").map.clone()
+    }
+
     fn media_path(&self, stream: &str) -> Option<String> {
         let master = self.get(&format!("/{stream}/index.m3u8"));
         let path = || format!("/{stream}/{}", Multivariant::parse(master.text()).variants[0].1);

@@ -89,6 +89,11 @@ impl Board {
         }
     }
 
+    /// Lets time pass, where that is what a scenario is about.
+    pub fn pass(&self, seconds: u64) {
+        std::thread::sleep(Duration::from_secs(seconds));
+    }
+
     /// Polls a condition of the board.
     pub fn wait_until(&self, what: &str, mut condition: impl FnMut() -> bool) {
         let give_up = Instant::now() + PATIENCE;

@@ -122,6 +122,64 @@ impl<'a> Microphone<'a> {
     }
 }
 
+/// `vivid`: an HDMI input that shows colour bars, at first 640x480.
+pub struct HdmiInput {
+    pub node: String,
+}
+
+impl HdmiInput {
+    pub fn plug_in(board: &Board) -> Self {
+        // One capture node (0x1) with one input, HDMI (3).
+        board.run("modprobe vivid n_devs=1 node_types=0x1 num_inputs=1 input_types=3");
+        let node = node(board, "vivid-000-vid-cap");
+        let input = Self { node };
+        board.run(&format!("v4l2-ctl -d {} -c osd_text_mode=2", input.node));
+        input.choose(board, "dv_timings", "640x480p59");
+        input.signal(board, "Selected DV Timings");
+        input
+    }
+
+    /// What is on the cable, by the driver's words: "No Signal", "No Lock", "Out of Range", "Selected DV Timings".
+    pub fn signal(&self, board: &Board, mode: &str) {
+        let mode = if mode == "Current DV Timings" { "Selected DV Timings" } else { mode };
+        self.choose(board, "dv_timings_signal_mode", mode);
+    }
+
+    /// A progressive signal of so many lines, 60 times a second.
+    pub fn timings(&self, board: &Board, height: u32) {
+        let width = height * 16 / 9;
+        self.choose(board, "dv_timings", &format!("{width}x{height}p60"));
+    }
+
+    /// Sets a menu to the entry that begins so.
+    fn choose(&self, board: &Board, menu: &str, entry: &str) {
+        let listed = board.run(&format!("v4l2-ctl -d {} --list-ctrls-menus", self.node));
+        let of_menu = listed.lines().skip_while(|line| line.split_whitespace().next() != Some(menu)).skip(1);
+        let entries = of_menu.map_while(|line| line.trim().split_once(": "));
+        let found = entries.into_iter().find(|(_, name)| name.starts_with(entry));
+        let (index, _) = found.unwrap_or_else(|| panic!("{menu} has no {entry}:\n{listed}"));
+        board.run(&format!("v4l2-ctl -d {} -c {menu}={index}", self.node));
+    }
+
+    pub fn edid(&self, board: &Board) -> Vec<u8> {
+        let (code, said) = board
+            .attempt(&format!("v4l2-ctl -d {} --get-edid=pad=0,format=raw | hexdump -v -e '1/1 \"%02x\"'", self.node));
+        let digits = if code == 0 { said } else { String::new() };
+        let digits = digits.trim().as_bytes().as_chunks::<2>().0.iter();
+        digits.filter_map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()).collect()
+    }
+
+    /// Another program's; nothing clears it.
+    pub fn write_edid(&self, board: &Board, edid: &[u8]) {
+        if edid.is_empty() {
+            board.run(&format!("v4l2-ctl -d {} --clear-edid=0", self.node));
+        } else {
+            board.write("/tmp/theirs", edid);
+            board.run(&format!("v4l2-ctl -d {} --set-edid=pad=0,file=/tmp/theirs,format=raw", self.node));
+        }
+    }
+}
+
 /// The node of the video device that its driver calls so.
 pub fn node(board: &Board, name: &str) -> String {
     let find = format!("grep -lx {name} /sys/class/video4linux/*/name");

@@ -24,6 +24,7 @@ mod playlist;
 mod steady;
 
 mod cameras;
+mod hdmi;
 mod microphones;
 
 use board::Board;
@@ -37,7 +38,7 @@ const BOARDS: usize = 2;
 /// Its name, and what is done with a board that has just been switched on. Panics where something is wrong.
 type Scenario = (&'static str, fn(&Board));
 
-const SCENARIOS: [&[Scenario]; 2] = [cameras::SCENARIOS, microphones::SCENARIOS];
+const SCENARIOS: [&[Scenario]; 3] = [cameras::SCENARIOS, hdmi::SCENARIOS, microphones::SCENARIOS];
 
 fn main() -> ExitCode {
     let filters: Vec<String> = std::env::args().skip(1).collect();

@@ -11,6 +11,7 @@ mod io;
 pub(super) mod pcm;
 mod samples;
 mod stream;
+mod true_rate;
 
 /// What a sound card is asked for; `None` means: choose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

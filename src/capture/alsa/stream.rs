@@ -4,6 +4,7 @@
 use super::io::{PcmIo, Shape};
 use super::pcm::explain;
 use super::samples::convert;
+use super::true_rate::TrueRate;
 use crate::capture::{Capture, CaptureError, Captured};
 use crate::media::PcmBlock;
 use crate::time::MonoTime;
@@ -24,6 +25,7 @@ pub(super) struct AlsaCapture<P: PcmIo> {
     pcm: P,
     name: String,
     shape: Shape,
+    rate: TrueRate,
     bytes: Vec<u8>,
     last_block: MonoTime,
     last_overrun: Option<MonoTime>,
@@ -38,7 +40,17 @@ impl<P: PcmIo> AlsaCapture<P> {
         let block = shape.period.saturating_mul(BLOCK_PERIODS).min(shape.buffer).max(1) as usize;
         let bytes = vec![0; block * usize::from(shape.device_channels) * shape.format.bytes()];
         let last_block = pcm.now();
-        Ok(Self { pcm, name: name.to_owned(), shape, bytes, last_block, last_overrun: None, restarts: 0, overruns: 0 })
+        Ok(Self {
+            pcm,
+            name: name.to_owned(),
+            shape,
+            rate: TrueRate::new(shape.rate_hz),
+            bytes,
+            last_block,
+            last_overrun: None,
+            restarts: 0,
+            overruns: 0,
+        })
     }
 
     /// What waits, if it is at least `least` frames.
@@ -55,15 +67,21 @@ impl<P: PcmIo> AlsaCapture<P> {
             Err(libc::EAGAIN) => 0,
             Err(errno) => return Err(errno),
         };
-        let Shape { format, rate_hz, device_channels, channels, .. } = self.shape;
+        let Shape { format, device_channels, channels, .. } = self.shape;
         let Some(read) = self.bytes.get(..frames * frame).filter(|read| !read.is_empty()) else { return Ok(None) };
         let samples = convert(read, format, device_channels, channels);
         self.last_block = self.pcm.now();
         self.restarts = 0;
+        if self.rate.came(position.first_sampled(self.rate.hz()), frames as u64) {
+            let (set, is) = (self.shape.rate_hz, self.rate.hz());
+            log::info!("{}: was set to {set} Hz and delivers {is} Hz: taken as that", self.name);
+        }
+        let rate_hz = self.rate.hz();
         Ok(Some(PcmBlock { captured: position.first_sampled(rate_hz), rate_hz, channels, samples }))
     }
 
     fn recover(&mut self, errno: i32) -> Result<(), CaptureError> {
+        self.rate.lost();
         let recovered = match errno {
             libc::EPIPE => {
                 self.note_overrun();

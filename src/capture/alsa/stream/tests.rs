@@ -225,3 +225,17 @@ fn a_device_that_isnt_there_is_not_found() {
         assert!(matches!(error, CaptureError::NotFound { .. }), "{device}: {error}");
     }
 }
+
+#[test]
+fn a_device_that_runs_at_its_sources_rate_is_taken_for_what_it_is() {
+    let shape = Shape { rate_hz: 44_100, ..SHAPE };
+    let mut capture = AlsaCapture::start(Simulated::new(), "hw:tc358743", shape).expect("starts");
+    let mut rates = Vec::new();
+    while capture.pcm.now < MonoTime::from_millis(10_000) {
+        if let Some(Captured::Pcm(block)) = capture.read(SECOND).expect("alive") {
+            rates.push(block.rate_hz);
+        }
+    }
+    rates.dedup();
+    assert_eq!(rates, [44_100, 48_000]);
+}
