@@ -79,11 +79,11 @@ pub fn run(stream: &str, source: &mut dyn Source, outlets: &Outlets, stop: &Stop
     let mut said = None;
     while !stop.is_requested() {
         let Err(error) = read(stream, source, outlets, stop, pulse, &mut backoff, &mut said) else { return };
+        let longest = if matches!(error, CaptureError::NoSignal { .. }) { SIGNAL_BACK } else { Duration::MAX };
         if is_news(&error, said.as_ref()) {
             outlets.tell(&Mail::Away(error.to_string()));
             said = Some(error);
         }
-        let longest = if matches!(error, CaptureError::NoSignal { .. }) { SIGNAL_BACK } else { Duration::MAX };
         let mut left = backoff.failed(MonoTime::now()).min(longest);
         while !left.is_zero() && !stop.wait_timeout(left.min(BEAT)) {
             pulse.beat();

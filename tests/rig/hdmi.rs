@@ -25,6 +25,12 @@ fn stream(input: &HdmiInput, more: &str) -> String {
     )
 }
 
+/// Whether the input's EDID is this one; its driver puts an address of its own into the second block.
+fn has(input: &HdmiInput, board: &Board, edid: &[u8]) -> bool {
+    let found = input.edid(board);
+    found.len() == edid.len() && found[..128] == edid[..128]
+}
+
 fn a_cable_that_is_out_for_ten_seconds_leaves_a_slate(board: &Board) {
     let input = HdmiInput::plug_in(board);
     let appliance = Appliance::start(board, &stream(&input, ", size = \"320x180\""));
@@ -57,7 +63,7 @@ fn another_signal_is_another_picture_size(board: &Board) {
             appliance.wait_for_source("camera", "video", "live");
         }
     });
-    played.goes_on(10);
+    played.lasts(10);
     // At 60 a second there may be no picture before the first change is told.
     assert!(appliance.said("has no signal: ") <= 2, "each change is said once at most:\n{}", appliance.log());
 }
@@ -70,7 +76,7 @@ fn another_signal_is_scaled_where_a_size_is_given(board: &Board) {
     let map = appliance.map("camera");
     let played = appliance.played_while("camera", || {
         input.timings(board, 720);
-        appliance.wait_for_log("UYVY 1280x720");
+        appliance.wait_for_log("1280x720 at 60");
         appliance.wait_for_source("camera", "video", "live");
     });
     played.is_steady(10);
@@ -104,7 +110,7 @@ fn the_source_is_told_what_it_may_send(board: &Board) {
     input.write_edid(board, &[]);
     let appliance = Appliance::start(board, &stream(&input, ", size = \"320x180\""));
     appliance.wait_for_source("camera", "video", "no cable");
-    assert_eq!(input.edid(board), Edid::own().bytes());
+    assert!(has(&input, board, Edid::own().bytes()));
     input.signal(board, "Current DV Timings");
     appliance.wait_for_source("camera", "video", "live");
     assert_eq!(appliance.said("told its source what it may send"), 1, "at the start alone");
@@ -127,12 +133,12 @@ fn an_edid_is_replaced_while_the_stream_runs(board: &Board) {
         appliance.wait_for_source("camera", "video", "no cable");
         input.signal(board, "Current DV Timings");
         appliance.wait_for_source("camera", "video", "live");
-        assert_eq!(input.edid(board), other);
+        assert!(has(&input, board, &other));
         // So it is when another program clears it.
         input.signal(board, "No Signal");
         appliance.wait_for_source("camera", "video", "no cable");
         input.write_edid(board, &[]);
-        board.wait_until("the EDID to be back", || input.edid(board) == other);
+        board.wait_until("the EDID to be back", || has(&input, board, &other));
         input.signal(board, "Current DV Timings");
         appliance.wait_for_source("camera", "video", "live");
     });
@@ -143,10 +149,7 @@ fn an_edid_is_replaced_while_the_stream_runs(board: &Board) {
 fn sound_changes_its_rate(board: &Board) {
     let input = HdmiInput::plug_in(board);
     board.run("modprobe snd-aloop");
-    let play = |rate: u32| {
-        board.spawn(&format!("exec aplay -q -D hw:Loopback,0 -f S16_LE -c 2 -r {rate} /dev/urandom"), "/tmp/aplay")
-    };
-    let source = play(48_000);
+    board.spawn("exec aplay -q -D hw:Loopback,0 -f S16_LE -c 2 -r 48000 /dev/urandom", "/tmp/aplay");
     let appliance = Appliance::start(
         board,
         &stream(&input, ", size = \"320x180\"").replace(
@@ -159,9 +162,9 @@ fn sound_changes_its_rate(board: &Board) {
     }
     appliance.wait_for_segments("camera", 2);
     let played = appliance.played_while("camera", || {
-        board.run(&format!("kill {source}"));
-        play(44_100);
-        appliance.wait_for_log("44100 Hz");
+        // The bridge is the clock: what was set to 48 kHz delivers at the rate of the source from now on.
+        board.run("amixer -q -c Loopback cset iface=PCM,name='PCM Rate Shift 100000',device=1 108844");
+        appliance.wait_for_log("delivers 44100 Hz: taken as that");
         appliance.wait_for_source("camera", "audio", "live");
         board.pass(3);
     });

@@ -13,12 +13,14 @@ use std::path::Path;
 #[derive(Debug, Clone)]
 pub(super) struct Teller {
     choice: EdidChoice,
+    /// What was written, and what the driver made of it: some put their own CEC address in.
+    written: Option<(Edid, Vec<u8>)>,
     said: Option<String>,
 }
 
 impl Teller {
     pub fn new(choice: EdidChoice) -> Self {
-        Self { choice, said: None }
+        Self { choice, written: None, said: None }
     }
 
     pub fn tell<D: Io>(&mut self, device: &D, name: &str) {
@@ -34,12 +36,15 @@ impl Teller {
                 }
             },
         };
-        let trouble = if now == wanted.bytes() {
+        let is_there = now == wanted.bytes()
+            || self.written.as_ref().is_some_and(|(written, became)| *written == wanted && *became == now);
+        let trouble = if is_there {
             trouble
         } else {
             match device.set_edid(wanted.bytes()) {
                 Ok(()) => {
                     log::info!("{name}: told its source what it may send; the source starts anew");
+                    self.written = device.edid().ok().map(|became| (wanted, became));
                     trouble
                 }
                 Err(error) => trouble.or(Some(format!("its EDID can't be written: {error}; the one it has is used"))),
@@ -84,6 +89,17 @@ mod tests {
         assert_eq!(device.edid().expect("an EDID"), Edid::own().bytes());
         Teller::new(EdidChoice::Keep).tell(&device, "/dev/video0");
         assert_eq!(written(&device), 3);
+    }
+
+    #[test]
+    fn a_driver_that_puts_its_address_into_the_edid_is_told_once() {
+        let device = Simulated::hdmi(Err(libc::ENOLINK)).with_edid_address(0x20);
+        let mut teller = Teller::new(EdidChoice::Own);
+        for _ in 0..3 {
+            teller.tell(&device, "/dev/video0");
+        }
+        assert_ne!(device.edid().expect("an EDID"), Edid::own().bytes());
+        assert_eq!(written(&device), 1);
     }
 
     #[test]

@@ -38,6 +38,8 @@ pub(crate) struct Simulated {
     pub offers: Vec<Offer>,
     /// Calls that fail from the start: name, errno.
     pub refuses: Vec<(&'static str, i32)>,
+    /// What it puts into the EDID's last byte but one, as drivers do with their CEC address.
+    edid_address: Option<u8>,
     memory: OwnedFd,
     state: Mutex<State>,
 }
@@ -72,6 +74,7 @@ impl Simulated {
             },
             offers: vec![Offer { fourcc, sizes: Sizes::One(SIZE), rates }],
             refuses: Vec::new(),
+            edid_address: None,
             memory: rustix::fs::memfd_create("camera", rustix::fs::MemfdFlags::CLOEXEC).expect("a memfd"),
             state: Mutex::default(),
         }
@@ -98,6 +101,12 @@ impl Simulated {
 
     pub fn refusing(mut self, call: &'static str, errno: i32) -> Self {
         self.refuses.push((call, errno));
+        self
+    }
+
+    /// Puts an address into every EDID, as drivers with CEC do.
+    pub fn with_edid_address(mut self, address: u8) -> Self {
+        self.edid_address = Some(address);
         self
     }
 
@@ -173,7 +182,11 @@ impl Io for Simulated {
 
     fn set_edid(&self, edid: &[u8]) -> io::Result<()> {
         self.call("set edid", "")?;
-        self.state().edid = edid.to_vec();
+        let mut edid = edid.to_vec();
+        if let Some((byte, address)) = edid.iter_mut().nth_back(1).zip(self.edid_address) {
+            *byte = address;
+        }
+        self.state().edid = edid;
         Ok(())
     }
 
