@@ -34,15 +34,15 @@ fn has(input: &HdmiInput, board: &Board, edid: &[u8]) -> bool {
 fn a_cable_that_is_out_for_ten_seconds_leaves_a_slate(board: &Board) {
     let input = HdmiInput::plug_in(board);
     let appliance = Appliance::start(board, &stream(&input, ", size = \"320x180\""));
-    appliance.wait_for_source("camera", "video", "live");
+    appliance.wait_until_live("camera", "video");
     appliance.wait_for_segments("camera", 2);
     let played = appliance.played_while("camera", || {
         input.signal(board, "No Signal");
-        appliance.wait_for_source("camera", "video", "no cable");
+        appliance.wait_for_cause("camera", "video", "no cable");
         board.pass(10);
         assert!(!appliance.pictures("camera", 1).iter().all(shows_bars), "a slate stands in");
         input.signal(board, "Current DV Timings");
-        appliance.wait_for_source("camera", "video", "live");
+        appliance.wait_until_live("camera", "video");
     });
     played.is_steady(50);
     assert_eq!(appliance.said("no cable, or the other end is off"), 1, "it is said once");
@@ -53,14 +53,14 @@ fn another_signal_is_another_picture_size(board: &Board) {
     let input = HdmiInput::plug_in(board);
     input.timings(board, 720);
     let appliance = Appliance::start(board, &stream(&input, "").replace("fps = 5", "fps = 2"));
-    appliance.wait_for_source("camera", "video", "live");
+    appliance.wait_until_live("camera", "video");
     appliance.wait_for_size("camera", (1280, 720));
     appliance.wait_for_segments("camera", 2);
     let played = appliance.played_while("camera", || {
         for (height, size) in [(1080, (1920, 1080)), (720, (1280, 720))] {
             input.timings(board, height);
             appliance.wait_for_size("camera", size);
-            appliance.wait_for_source("camera", "video", "live");
+            appliance.wait_until_live("camera", "video");
         }
     });
     played.lasts(10);
@@ -71,13 +71,13 @@ fn another_signal_is_another_picture_size(board: &Board) {
 fn another_signal_is_scaled_where_a_size_is_given(board: &Board) {
     let input = HdmiInput::plug_in(board);
     let appliance = Appliance::start(board, &stream(&input, ", size = \"320x180\""));
-    appliance.wait_for_source("camera", "video", "live");
+    appliance.wait_until_live("camera", "video");
     appliance.wait_for_segments("camera", 2);
     let map = appliance.map("camera");
     let played = appliance.played_while("camera", || {
         input.timings(board, 720);
         appliance.wait_for_log("1280x720 at 60");
-        appliance.wait_for_source("camera", "video", "live");
+        appliance.wait_until_live("camera", "video");
     });
     played.is_steady(10);
     let pictures = appliance.pictures("camera", 1);
@@ -88,14 +88,14 @@ fn another_signal_is_scaled_where_a_size_is_given(board: &Board) {
 fn sync_that_is_lost_is_found_again(board: &Board) {
     let input = HdmiInput::plug_in(board);
     let appliance = Appliance::start(board, &stream(&input, ", size = \"320x180\""));
-    appliance.wait_for_source("camera", "video", "live");
+    appliance.wait_until_live("camera", "video");
     appliance.wait_for_segments("camera", 2);
     let played = appliance.played_while("camera", || {
         for (signal, cause) in [("No Lock", "no sync"), ("Out of Range", "out of range")] {
             input.signal(board, signal);
-            appliance.wait_for_source("camera", "video", cause);
+            appliance.wait_for_cause("camera", "video", cause);
             input.signal(board, "Current DV Timings");
-            appliance.wait_for_source("camera", "video", "live");
+            appliance.wait_until_live("camera", "video");
         }
     });
     played.is_steady(15);
@@ -109,10 +109,10 @@ fn the_source_is_told_what_it_may_send(board: &Board) {
     input.signal(board, "No Signal");
     input.write_edid(board, &[]);
     let appliance = Appliance::start(board, &stream(&input, ", size = \"320x180\""));
-    appliance.wait_for_source("camera", "video", "no cable");
+    appliance.wait_for_cause("camera", "video", "no cable");
     assert!(has(&input, board, Edid::own().bytes()));
     input.signal(board, "Current DV Timings");
-    appliance.wait_for_source("camera", "video", "live");
+    appliance.wait_until_live("camera", "video");
     assert_eq!(appliance.said("told its source what it may send"), 1, "at the start alone");
 }
 
@@ -120,7 +120,7 @@ fn an_edid_is_replaced_while_the_stream_runs(board: &Board) {
     let input = HdmiInput::plug_in(board);
     board.write("/tmp/edid", Edid::own().bytes());
     let appliance = Appliance::start(board, &stream(&input, ", size = \"320x180\", edid = \"/tmp/edid\""));
-    appliance.wait_for_source("camera", "video", "live");
+    appliance.wait_until_live("camera", "video");
     appliance.wait_for_segments("camera", 2);
     let mut other = Edid::own().bytes().to_vec();
     // Another serial number, and the sum that goes with it.
@@ -130,17 +130,17 @@ fn an_edid_is_replaced_while_the_stream_runs(board: &Board) {
         board.write("/tmp/edid", &other);
         // It takes effect when the source looks again.
         input.signal(board, "No Signal");
-        appliance.wait_for_source("camera", "video", "no cable");
+        appliance.wait_for_cause("camera", "video", "no cable");
         input.signal(board, "Current DV Timings");
-        appliance.wait_for_source("camera", "video", "live");
+        appliance.wait_until_live("camera", "video");
         assert!(has(&input, board, &other));
         // So it is when another program clears it.
         input.signal(board, "No Signal");
-        appliance.wait_for_source("camera", "video", "no cable");
+        appliance.wait_for_cause("camera", "video", "no cable");
         input.write_edid(board, &[]);
         board.wait_until("the EDID to be back", || has(&input, board, &other));
         input.signal(board, "Current DV Timings");
-        appliance.wait_for_source("camera", "video", "live");
+        appliance.wait_until_live("camera", "video");
     });
     played.is_steady(15);
     assert_eq!(appliance.said("no cable, or the other end is off"), 2, "once for each time");
@@ -158,14 +158,14 @@ fn sound_changes_its_rate(board: &Board) {
         ),
     );
     for kind in ["video", "audio"] {
-        appliance.wait_for_source("camera", kind, "live");
+        appliance.wait_until_live("camera", kind);
     }
     appliance.wait_for_segments("camera", 2);
     let played = appliance.played_while("camera", || {
         // The bridge is the clock: what was set to 48 kHz delivers at the rate of the source from now on.
         board.run("amixer -q -c Loopback cset iface=PCM,name='PCM Rate Shift 100000',device=1 108844");
         appliance.wait_for_log("delivers 44100 Hz: taken as that");
-        appliance.wait_for_source("camera", "audio", "live");
+        appliance.wait_until_live("camera", "audio");
         board.pass(3);
     });
     played.is_steady(10);
