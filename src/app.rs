@@ -17,6 +17,7 @@ use crate::config::Config;
 use crate::control::{Control, ControlError};
 use crate::discovery::{self, Announcement, Scheme, Service};
 use crate::http::{self, BindError, HttpsError, Server, Setup, Site, Trust};
+use crate::panel;
 use crate::state::{StateDir, StateError};
 use crate::supervisor::{Supervisor, SupervisorError, notify, signals};
 use crate::system::System;
@@ -111,6 +112,7 @@ pub fn run(config: Config, origin: Origin) -> Result<(), AppError> {
     control.set_access(Arc::clone(&access));
     control.set_state_dir(Arc::clone(&state))?;
     control.set_actions(config.actions.clone());
+    control.set_panel(config.panel.clone());
     control.set_system(Arc::new(System::new(vec!["/".into(), state.path().to_owned()])));
     control.set_file(origin.file.unwrap_or(own_file));
     if let Some(chosen) = origin.chosen {
@@ -124,6 +126,8 @@ pub fn run(config: Config, origin: Origin) -> Result<(), AppError> {
     }
     runtime.spawn(Arc::clone(&control).watch());
     runtime.spawn(Arc::clone(&control).watch_disks());
+    runtime.spawn(Arc::clone(&control).watch_board());
+    panel::start(&control)?;
     let pulse = supervisor.heartbeats().register("network");
     runtime.spawn(async move {
         let mut beat = tokio::time::interval(BEAT);

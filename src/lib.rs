@@ -4,7 +4,7 @@
 //! (`tests/architecture.rs` holds that):
 //!
 //! ```text
-//! time < media < codec < container < stream < {access capture decode encode package} < {pipeline snapshot} < control < {discovery tls webhook} < http < app < main
+//! time < media < codec < container < stream < {access capture decode encode package} < {pipeline snapshot} < control < {discovery tls webhook} < {http panel} < app < main
 //! ```
 //!
 //! `config`, `state`, `supervisor` and `system` stand beside the line: shells use them, cores don't.
@@ -35,6 +35,7 @@ pub mod discovery;
 pub mod webhook;
 
 pub mod http;
+pub mod panel;
 
 pub mod app;
 

@@ -11,6 +11,7 @@ mod actions;
 mod discovery;
 pub mod edit;
 mod http;
+mod panel;
 mod problem;
 #[cfg(test)]
 mod schema_tests;
@@ -25,6 +26,7 @@ mod webhooks;
 pub use actions::{ACTIONS, ActionsConfig};
 pub use discovery::DiscoveryConfig;
 pub use http::{HttpConfig, ListenTls};
+pub use panel::{Active, ButtonConfig, LightConfig, LightPattern, Line, LineConfig, PanelConfig, Pull, STATES};
 pub use problem::{ConfigError, Problem};
 pub use webhooks::{EVENTS, Secret, WebhookConfig};
 
@@ -83,6 +85,7 @@ pub struct Config {
     pub discovery: DiscoveryConfig,
     pub webhooks: Vec<WebhookConfig>,
     pub actions: ActionsConfig,
+    pub panel: PanelConfig,
 }
 
 impl Config {
@@ -123,16 +126,21 @@ impl Config {
             return document.finish(file, ()).and(Ok(Self::default()));
         }
         let root = Section::root(&document, table.get_ref());
+        let streams = root.section("streams").map_or_else(BTreeMap::new, |section| streams::streams(&section));
+        let names: Vec<_> = streams.keys().map(StreamName::as_str).collect();
+        let actions = root.section("actions").map_or_else(ActionsConfig::default, |section| actions::read(&section));
+        let panel = root.section("panel").map(|section| panel::read(&section, &names, &actions.off));
         let config = Self {
             http: root.section("http").map_or_else(HttpConfig::default, |section| http::http(&section)),
-            streams: root.section("streams").map_or_else(BTreeMap::new, |section| streams::streams(&section)),
+            streams,
             access: root.section("access").map_or_else(AccessConfig::default, |section| access(&section)),
             state_dir: root.field("state_dir").and_then(|field| state_dir(&field)),
             discovery: root
                 .section("discovery")
                 .map_or_else(DiscoveryConfig::default, |section| discovery::read(&section)),
             webhooks: webhooks::read(&root),
-            actions: root.section("actions").map_or_else(ActionsConfig::default, |section| actions::read(&section)),
+            actions,
+            panel: panel.unwrap_or_default(),
         };
         root.finish();
         document.finish(file, config)

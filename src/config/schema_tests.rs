@@ -122,6 +122,14 @@ fn with(path: &str, value: &Value) -> Value {
             webhook[*key] = value.clone();
             return json!({ "webhooks": [webhook] });
         }
+        ["panel", kind @ ("buttons" | "lights"), key] => {
+            let mut one = match *kind {
+                "buttons" => json!({ "line": 17, "short": "mark" }),
+                _ => json!({ "line": 17, "shows": ["live"] }),
+            };
+            one[*key] = value.clone();
+            return json!({ "panel": { (*kind): [one] } });
+        }
         ["http", "certificate"] => json!({ "http": { "key": "key.pem" } }),
         ["http", "key"] => json!({ "http": { "certificate": "certificate.pem" } }),
         _ => json!({}),
@@ -206,6 +214,24 @@ fn each_setting_by_itself_is_refused_by_both_or_by_neither() {
         ("actions.shut_down", json!([["poweroff"], "off"])),
         ("actions.off", json!([["mute", "shut_down"], ["shutdown"], "mute"])),
         ("actions.reboot", json!([["reboot"]])),
+        ("panel.buttons", json!([[{ "line": 17 }], [{ "short": "mark" }], [{ "line": 17, "long": "mark" }], [7]])),
+        ("panel.buttons.line", json!([0, 1_023, 1_024, "GPIO17", 17.5])),
+        ("panel.buttons.chip", json!(["gpiochip0", "/dev/gpiochip1"])),
+        ("panel.buttons.active", json!(["low", "high", "down"])),
+        ("panel.buttons.pull", json!(["up", "down", "none", "left"])),
+        ("panel.buttons.debounce_ms", json!([1, 200, 0, 201])),
+        ("panel.buttons.long_ms", json!([300, 10_000, 299, 10_001])),
+        ("panel.buttons.double_ms", json!([100, 2_000, 99, 2_001])),
+        ("panel.buttons.short", json!(["mark", "record"])),
+        ("panel.buttons.long", json!(["shut_down", "off"])),
+        ("panel.buttons.double", json!(["mute", "unmute"])),
+        ("panel.buttons.stream", json!(["camera"])),
+        ("panel.buttons.press", json!(["mark"])),
+        ("panel.lights", json!([[{ "line": 17 }], [{ "shows": ["live"] }], [{ "line": 17, "shows": [] }]])),
+        ("panel.lights.shows", json!([["too_hot", "ready"], ["recording"], "live"])),
+        ("panel.lights.pattern", json!(["on", "slow", "fast", "flash", "off"])),
+        ("panel.lights.active", json!(["low", "high", "lit"])),
+        ("panel.lights.colour", json!(["red"])),
         ("webhooks.retries", json!([3])),
         ("streams.a b.input.test.fps", json!([30])),
     ];

@@ -40,7 +40,8 @@ impl<'a> Section<'a> {
     /// The table at `index` of the list at `key`.
     pub fn listed(&self, key: &str, index: usize, at: usize, table: &'a DeTable<'a>) -> Self {
         let path = below(&below(&self.path, key), &index.to_string());
-        Self { document: self.document, name: format!("[[{key}]]"), path, at, table, known: RefCell::default() }
+        let name = format!("[[{}]]", below(&self.path, key));
+        Self { document: self.document, name, path, at, table, known: RefCell::default() }
     }
 
     pub fn refuse(&self, message: impl Into<String>) {

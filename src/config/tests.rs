@@ -97,6 +97,7 @@ publish = "token"
         discovery: DiscoveryConfig::default(),
         webhooks: Vec::new(),
         actions: ActionsConfig::default(),
+        panel: PanelConfig::default(),
     };
     assert_eq!(config, expected);
 }
@@ -484,7 +485,7 @@ fn bad_sections_are_refused() {
         ),
         (
             "[recording]",
-            "1: unknown key `recording` in the file; it can have http, streams, access, state_dir, discovery, webhooks or actions",
+            "1: unknown key `recording` in the file; it can have streams, actions, panel, http, access, state_dir, discovery or webhooks",
         ),
         ("streams = 5", "1: `streams` is the number 5; it must be a table: [section] or { key = value }"),
         ("[streams]\ncamera = 5", "2: `camera` is the number 5; it must be a table: [section] or { key = value }"),

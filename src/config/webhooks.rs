@@ -9,7 +9,7 @@ use toml::de::DeValue;
 /// Each has a task and a queue of its own.
 pub const MAX_WEBHOOKS: usize = 8;
 /// The events' names, as the API has them.
-pub const EVENTS: [&str; 12] = [
+pub const EVENTS: [&str; 14] = [
     "stream_started",
     "stream_stopped",
     "source_state",
@@ -19,6 +19,8 @@ pub const EVENTS: [&str; 12] = [
     "mute",
     "slate",
     "address",
+    "board",
+    "load",
     "configuration_changed",
     "disk_low",
     "disk_ok",

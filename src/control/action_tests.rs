@@ -2,7 +2,7 @@
 
 use super::tests::{TWO, box_with, end};
 use super::*;
-use crate::config::ACTIONS;
+use crate::config::{ACTIONS, STATES};
 use crate::state::StateDir;
 
 fn order(stream: Option<&str>, on: Option<bool>) -> Order {
@@ -115,6 +115,9 @@ async fn others_register_what_they_can_do() {
     let all: Vec<_> = own.into_iter().chain(["show_address"]).collect();
     assert_eq!(all, ACTIONS, "the configuration knows the list");
     control.actions().register(Nothing("record"));
+    assert_eq!(control.status().names().collect::<Vec<_>>(), STATES, "and what lights can show");
+    control.states().register("recording", |_| Shine::Partly);
+    assert_eq!(control.status().of("recording"), Shine::Partly);
     assert_eq!(control.act("record", &Order::default(), "a test").await.expect("done"), "nothing is done");
     control.actions().register(Nothing("record"));
     assert_eq!(control.actions_shown().len(), 6, "a name stands once");
@@ -154,4 +157,22 @@ async fn a_camera_that_is_switched_off_stays_so_over_restarts() {
     std::fs::write(folder.join("switches.json"), "{").expect("written");
     assert!(third.set_state_dir(open()).is_err(), "a broken file doesn't switch a camera on");
     std::fs::remove_dir_all(&folder).expect("removed");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn states_follow_the_streams() {
+    let control = box_with(TWO).await;
+    let of = |state: &str| control.status().of(state);
+    assert_eq!((of("power"), of("ready"), of("live"), of("mute")), (Shine::On, Shine::On, Shine::Off, Shine::Off));
+    control.act("mute", &order(Some("desk"), None), "a test").await.expect("done");
+    let reader = control.streams().get("desk").expect("listed").read(&[], crate::stream::Start::LatestKeyframe);
+    assert_eq!((of("mute"), of("live")), (Shine::Partly, Shine::On));
+    drop(reader);
+    while of("signal") != Shine::On {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    control.stop("desk").await.expect("it stops");
+    assert_eq!((of("ready"), of("signal")), (Shine::Partly, Shine::On), "of those that run");
+    assert_eq!(of("recording"), Shine::Off, "nobody tells it");
+    end(&control).await;
 }

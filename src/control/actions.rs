@@ -119,6 +119,14 @@ impl Control {
         done
     }
 
+    /// The same, without waiting for it; what becomes of it stands in the log.
+    pub fn act_later(self: &Arc<Self>, name: &'static str, order: Order, by: String) {
+        let control = Arc::clone(self);
+        self.runtime.spawn(async move {
+            let _ = control.act(name, &order, &by).await;
+        });
+    }
+
     async fn done(self: &Arc<Self>, act: &dyn Act, order: &Order) -> Result<String, ActionError> {
         match &order.stream {
             Some(_) if !act.on_streams() => return Err(ActionError::NotOnStreams { action: act.name() }),

@@ -184,6 +184,7 @@ impl Control {
         }
         self.set_webhooks(new.webhooks.clone());
         self.set_actions(new.actions.clone());
+        self.set_panel(new.panel.clone());
         let mut replaced = self.follow(&new);
         replaced.after_restart = [
             ("http", old.as_ref().is_none_or(|old| old.http != new.http)),

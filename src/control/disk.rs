@@ -27,6 +27,10 @@ impl Disks {
         now.iter().filter(|storage| !storage.read_only).filter_map(|storage| self.change(storage)).collect()
     }
 
+    pub fn is_any_low(&self) -> bool {
+        !self.low.is_empty()
+    }
+
     fn change(&mut self, storage: &Storage) -> Option<What> {
         let free_bytes = storage.available_bytes;
         let low = (storage.total_bytes / LOW_PART).max(LOW_BYTES.min(storage.total_bytes / LOW_PART_OF_SMALL));
@@ -58,6 +62,7 @@ mod tests {
         let mut disks = Disks::default();
         let free_mb = [2_000, 501, 499, 480, 510, 490, 599, 601, 501, 499];
         let said: Vec<_> = free_mb.map(|free| told(&mut disks, storage(8_000, free))).to_vec();
+        assert!(disks.is_any_low());
         let (low, ok) = (Some("disk_low"), Some("disk_ok"));
         assert_eq!(said, [None, None, low, None, None, None, None, ok, None, low]);
     }

@@ -62,6 +62,15 @@ pub enum What {
         stream: String,
         on: bool,
     },
+    /// The board suffers from something from now on, or no more.
+    Board {
+        trouble: &'static str,
+        on: bool,
+    },
+    /// What a board that is held back leaves undone from now on.
+    Load {
+        load: &'static str,
+    },
     /// Somebody wants to know where the box is.
     Address {
         address: String,
@@ -92,6 +101,8 @@ impl What {
             Self::Mark { .. } => "mark",
             Self::Mute { .. } => "mute",
             Self::Slate { .. } => "slate",
+            Self::Board { .. } => "board",
+            Self::Load { .. } => "load",
             Self::Address { .. } => "address",
             Self::ConfigurationChanged => "configuration_changed",
             Self::DiskLow { .. } => "disk_low",
@@ -110,7 +121,12 @@ impl What {
             | Self::Slate { stream, .. }
             | Self::ReaderJoined { stream, .. }
             | Self::ReaderLeft { stream, .. } => Some(stream),
-            Self::Address { .. } | Self::ConfigurationChanged | Self::DiskLow { .. } | Self::DiskOk { .. } => None,
+            Self::Board { .. }
+            | Self::Load { .. }
+            | Self::Address { .. }
+            | Self::ConfigurationChanged
+            | Self::DiskLow { .. }
+            | Self::DiskOk { .. } => None,
         }
     }
 }

@@ -9,6 +9,7 @@
 #[cfg(test)]
 mod action_tests;
 mod actions;
+mod board;
 mod configuration;
 mod disk;
 mod error;
@@ -18,9 +19,12 @@ mod own;
 mod program;
 mod running;
 mod settings;
+mod shed;
+mod states;
 mod switches;
 #[cfg(test)]
 mod tests;
+mod troubles;
 mod watch;
 
 pub use actions::{Act, ActionError, Actions, Order, Run, Shown};
@@ -29,9 +33,12 @@ pub use error::ControlError;
 pub use events::{Event, Events, What};
 pub use marks::Mark;
 pub use running::Served;
+pub use shed::Load;
+pub use states::{Shine, States, Status};
+pub use troubles::Troubles;
 
 use crate::access::Access;
-use crate::config::{self, ActionsConfig, StreamConfig, WebhookConfig};
+use crate::config::{self, ActionsConfig, PanelConfig, StreamConfig, WebhookConfig};
 use crate::state::StateDir;
 use crate::stream::{Limits, Stream, StreamStatus, Streams};
 use crate::supervisor::Supervisor;
@@ -42,6 +49,7 @@ use running::Running;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex as Plain, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 use switches::Switches;
@@ -84,6 +92,11 @@ pub struct Control {
     system: OnceLock<Arc<System>>,
     actions: Actions,
     actions_config: RwLock<ActionsConfig>,
+    states: States,
+    troubles: Plain<Troubles>,
+    load: Plain<Load>,
+    disk_low: AtomicBool,
+    panel: watched::Sender<PanelConfig>,
     switches: Plain<Switches>,
     state_dir: OnceLock<Arc<StateDir>>,
     marks: Plain<Marks>,
@@ -121,6 +134,11 @@ impl Control {
             system: OnceLock::new(),
             actions,
             actions_config: RwLock::default(),
+            states: States::own(),
+            troubles: Plain::default(),
+            load: Plain::default(),
+            disk_low: AtomicBool::new(false),
+            panel: watched::Sender::default(),
             switches: Plain::default(),
             state_dir: OnceLock::new(),
             marks: Plain::default(),
@@ -165,6 +183,30 @@ impl Control {
     /// What can be done at the touch of a button; others register what they can do.
     pub fn actions(&self) -> &Actions {
         &self.actions
+    }
+
+    /// What a light can show; others register what they know.
+    pub fn states(&self) -> &States {
+        &self.states
+    }
+
+    /// Whether little is left of the storage that the box writes to.
+    pub fn disk_is_low(&self) -> bool {
+        self.disk_low.load(Ordering::Relaxed)
+    }
+
+    /// Says which buttons and lights there are.
+    pub fn set_panel(&self, panel: PanelConfig) {
+        self.panel.send_if_modified(|old| {
+            let changed = *old != panel;
+            *old = panel;
+            changed
+        });
+    }
+
+    /// The buttons and lights, and whenever that changes.
+    pub fn panel(&self) -> watched::Receiver<PanelConfig> {
+        self.panel.subscribe()
     }
 
     /// Says what actions run, and which nobody can do.
@@ -297,6 +339,7 @@ impl Control {
             for what in disks.look(&now) {
                 self.tell(what);
             }
+            self.disk_low.store(disks.is_any_low(), Ordering::Relaxed);
         }
     }
 
@@ -364,6 +407,7 @@ impl Control {
         // A name that is there already keeps its stream; the configuration has each once.
         let stream = Stream::new(name, Limits::default());
         self.switch_as_before(&stream);
+        self.apply_load(&stream);
         let _ = self.streams.insert(stream);
         let entry = Entry { config, state: State::Stopped, served: None, running: None };
         self.entries_mut().insert(name.to_owned(), entry);

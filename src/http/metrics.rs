@@ -5,7 +5,7 @@
 
 use super::body::Body;
 use super::counts::ConnectionCounts;
-use crate::control::Served;
+use crate::control::{Load, Served, Troubles};
 use crate::package::live::HlsStatus;
 use crate::pipeline::{Counts, Histogram, STEPS_S};
 use crate::stream::{SourceState, StreamStatus};
@@ -44,10 +44,11 @@ impl StreamSample {
 pub fn metrics(
     streams: &[StreamSample],
     system: Option<Arc<Status>>,
+    board: (Troubles, Load),
     connections: &ConnectionCounts,
 ) -> Response<Body> {
     let mut registry = Registry::with_prefix(PREFIX);
-    registry.register_collector(Box::new(Families(families(streams, system.as_deref(), connections))));
+    registry.register_collector(Box::new(Families(families(streams, system.as_deref(), board, connections))));
     let mut page = String::new();
     let mut response = match text::encode(&mut page, &registry) {
         Ok(()) => Response::new(Body::from(Bytes::from(page))),
@@ -113,10 +114,16 @@ fn write(encoder: &mut MetricEncoder, kind: MetricType, value: &Value) -> fmt::R
     }
 }
 
-fn families(streams: &[StreamSample], system: Option<&Status>, connections: &ConnectionCounts) -> Vec<Family> {
+fn families(
+    streams: &[StreamSample],
+    system: Option<&Status>,
+    board: (Troubles, Load),
+    connections: &ConnectionCounts,
+) -> Vec<Family> {
     let mut all = stream_families(streams);
     all.extend(connection_families(connections));
     all.extend(system.map(system_families).into_iter().flatten());
+    all.extend(board_families(board));
     // A name without values says nothing.
     all.retain(|family| !family.values.is_empty());
     all
@@ -293,6 +300,20 @@ fn connection_families(connections: &ConnectionCounts) -> Vec<Family> {
     ]
 }
 
+fn board_families((troubles, load): (Troubles, Load)) -> Vec<Family> {
+    let each = troubles.each().map(|(name, on)| (vec![("trouble", name.to_owned())], f64::from(u8::from(on))));
+    let step = [(Labels::new(), f64::from(load.step()))];
+    vec![
+        family("board_trouble", "1 while the board suffers from it", MetricType::Gauge, each),
+        family(
+            "load_shed",
+            "What a board that is held back leaves undone: 1 snapshots, 2 bitrate too, 3 frame rate too",
+            MetricType::Gauge,
+            step,
+        ),
+    ]
+}
+
 fn system_families(system: &Status) -> Vec<Family> {
     use MetricType::{Counter, Gauge};
     let (board, process) = (&system.board, &system.process);
@@ -327,6 +348,12 @@ fn system_families(system: &Status) -> Vec<Family> {
             "1 while the supply's voltage is too low",
             Gauge,
             flag(throttling.and_then(|told| told.under_voltage)),
+        ),
+        family(
+            "board_storage_life_used_ratio",
+            "Of the writes that a card is made for",
+            Gauge,
+            board.wear.iter().map(|card| (vec![("device", card.device.clone())], f64::from(card.used_percent) / 100.0)),
         ),
         family("board_storage_bytes", "Size of a file system", Gauge, disk(|one| one.total_bytes)),
         family(

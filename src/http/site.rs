@@ -192,7 +192,8 @@ impl Site {
         let streams = self.streams().list();
         let sample = |stream: &Arc<Stream>| StreamSample::new(stream.status(), self.served(stream.name()).as_ref());
         let samples: Vec<_> = streams.iter().map(sample).collect();
-        metrics::metrics(&samples, system, &self.connections)
+        let board = (self.control.troubles(), self.control.load());
+        metrics::metrics(&samples, system, board, &self.connections)
     }
 
     /// Calls an endpoint of the API; `path` is below `/api/v1/`.

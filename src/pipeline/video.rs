@@ -7,7 +7,7 @@ use super::Line;
 use super::inbox::Mail;
 use super::report::Report;
 use crate::capture::slate;
-use crate::config::{EncodeConfig, Size};
+use crate::config::{EncodeConfig, Size, VIDEO_BITRATE_BPS};
 use crate::decode::MjpegDecoder;
 use crate::encode::pacer::{self, FramePacer, Slot, Slots};
 use crate::encode::scale::Scaler;
@@ -86,6 +86,10 @@ pub struct VideoLine {
     private: bool,
     /// The one that is shown then.
     private_slate: Option<RawFrame>,
+    /// The next slot is in the picture before it.
+    covered: bool,
+    /// Where the last key frame was, ticks.
+    key_at: i64,
     /// End of what was published, ticks; nothing is published before it.
     end: i64,
     ended: bool,
@@ -123,6 +127,8 @@ impl VideoLine {
             cause: None,
             private: false,
             private_slate: None,
+            covered: false,
+            key_at: i64::MIN,
             end: i64::MIN,
             ended: false,
             settings,
@@ -270,7 +276,15 @@ impl VideoLine {
     }
 
     /// Encodes and publishes what belongs into `slot`.
-    fn show(&mut self, slot: Slot, now: MonoTime) {
+    fn show(&mut self, mut slot: Slot, now: MonoTime) {
+        if std::mem::take(&mut self.covered) {
+            return;
+        }
+        if self.publisher.stream().has_half_rate() {
+            // What is next is as long.
+            slot.timing.duration = slot.timing.duration.saturating_mul(2);
+            self.covered = true;
+        }
         if self.publisher.is_private() {
             self.set_private(true);
         }
@@ -335,12 +349,18 @@ impl VideoLine {
         let Some(mut encoder) = self.encoder.take().map_or_else(|| self.open(now), |open| Ok(Some(open)))? else {
             return Ok(());
         };
-        let wanted_bps = self.publisher.bitrate_target().unwrap_or(self.settings.encode.video_bitrate_bps);
+        let stream = self.publisher.stream();
+        let asked_bps = self.publisher.bitrate_target().unwrap_or(self.settings.encode.video_bitrate_bps);
+        let share_bps = u64::from(asked_bps) * u64::from(stream.bitrate_percent()) / 100;
+        let wanted_bps = u32::try_from(share_bps).unwrap_or(asked_bps).max(*VIDEO_BITRATE_BPS.start().min(&asked_bps));
         if wanted_bps != self.bitrate_bps {
             self.bitrate_bps = wanted_bps;
             encoder.set_bitrate(wanted_bps)?;
         }
-        let key = self.publisher.take_key_frame_request();
+        // An encoder counts pictures, of which there may be half as many.
+        let gop_ticks = i64::from(self.settings.encode.gop_ms) * i64::from(Timescale::VIDEO.hz()) / 1_000;
+        let due = stream.has_half_rate() && slot.timing.pts.saturating_sub(self.key_at) >= gop_ticks;
+        let key = self.publisher.take_key_frame_request() || due;
         encoder.submit(picture, slot.timing, key)?;
         // An encoder on the SoC takes a part of a frame's time; one that drops a picture says nothing.
         let mut patience = Duration::from_nanos(self.rate.period_nanos().unsigned_abs());
@@ -381,6 +401,9 @@ impl VideoLine {
     }
 
     fn publish(&mut self, track: &Arc<Track>, unit: AccessUnit) {
+        if unit.keyframe {
+            self.key_at = unit.pts;
+        }
         self.end = self.end.max(unit.dts.saturating_add(i64::from(unit.duration)));
         self.publisher.push(track, unit);
     }
@@ -476,6 +499,7 @@ impl VideoLine {
     /// The source of encoded pictures is overdue: the slate goes on where it stopped.
     fn leave_relay(&mut self) {
         let Some(relay) = self.relay.take() else { return };
+        self.covered = false;
         self.resume_pacer(MonoTime::from_ticks(self.end, relay.track.timescale));
         self.picture = None;
     }

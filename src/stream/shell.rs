@@ -19,6 +19,9 @@ pub struct Stream {
     key_frame_wanted: AtomicBool,
     /// 0: nobody asked for a bitrate.
     bitrate_target_bps: AtomicU32,
+    /// Of the bitrate that is asked for, parts of a hundred.
+    bitrate_percent: AtomicU32,
+    half_rate: AtomicBool,
     muted: AtomicBool,
     private: AtomicBool,
     /// From here on no picture is the source's own, ticks of the video; the end of time until the encoder has
@@ -114,6 +117,8 @@ impl Stream {
             }),
             key_frame_wanted: AtomicBool::new(false),
             bitrate_target_bps: AtomicU32::new(0),
+            bitrate_percent: AtomicU32::new(100),
+            half_rate: AtomicBool::new(false),
             muted: AtomicBool::new(false),
             private: AtomicBool::new(false),
             private_from: AtomicI64::new(i64::MAX),
@@ -175,6 +180,24 @@ impl Stream {
     pub fn bitrate_target(&self) -> Option<u32> {
         let bitrate_bps = self.bitrate_target_bps.load(Ordering::Relaxed);
         (bitrate_bps > 0).then_some(bitrate_bps)
+    }
+
+    /// Asks the video encoder for so many parts of a hundred of the bitrate it would otherwise aim at.
+    pub fn set_bitrate_percent(&self, percent: u32) {
+        self.bitrate_percent.store(percent, Ordering::Relaxed);
+    }
+
+    pub fn bitrate_percent(&self) -> u32 {
+        self.bitrate_percent.load(Ordering::Relaxed)
+    }
+
+    /// Whether every second picture is to be left out.
+    pub fn set_half_rate(&self, half: bool) {
+        self.half_rate.store(half, Ordering::Relaxed);
+    }
+
+    pub fn has_half_rate(&self) -> bool {
+        self.half_rate.load(Ordering::Relaxed)
     }
 
     /// From now on silence stands for the sound.

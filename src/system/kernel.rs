@@ -41,6 +41,20 @@ pub(super) fn throttled(text: &str) -> Option<Throttling> {
     })
 }
 
+/// An eMMC's `life_time`: two estimates in tenths of its life, each up to what it tells; 0 is none. The worse one counts.
+pub(super) fn life_used_percent(text: &str) -> Option<u8> {
+    let tenth = |word: &str| u8::from_str_radix(word.trim_start_matches("0x"), 16).ok();
+    let worst = text.split_whitespace().filter_map(tenth).max().filter(|tenths| *tenths > 0)?;
+    // 11 is beyond its end.
+    Some(worst.min(11).saturating_mul(10).min(100))
+}
+
+/// An eMMC's `pre_eol_info`: 1 normal, 2 most of its spare blocks are used up, 3 nearly all.
+pub(super) fn is_near_its_end(text: &str) -> bool {
+    let text = line(text);
+    u8::from_str_radix(text.trim_start_matches("0x"), 16).is_ok_and(|level| level >= 2)
+}
+
 /// Whether a cooling device is the processors' own speed, and not a fan.
 pub(super) fn cools_processors(kind: &str) -> bool {
     let kind = line(kind);

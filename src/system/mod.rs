@@ -53,6 +53,19 @@ pub struct Board {
     pub temperatures: Vec<Temperature>,
     pub throttling: Option<Throttling>,
     pub storage: Vec<Storage>,
+    /// Of cards that tell it: eMMC does, SD cards rarely.
+    pub wear: Vec<Wear>,
+}
+
+/// How much of its life a card has behind it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Wear {
+    /// `mmcblk0`.
+    pub device: String,
+    /// Of the writes that it is made for, in steps of ten.
+    pub used_percent: u8,
+    /// It says itself that its spare blocks are nearly used up.
+    pub near_its_end: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -142,6 +155,7 @@ impl System {
             temperatures: self.temperatures(),
             throttling: self.throttling(),
             storage: self.storage(),
+            wear: self.wear(),
         }
     }
 
@@ -162,6 +176,27 @@ impl System {
             .collect()
     }
 
+    fn wear(&self) -> Vec<Wear> {
+        let cards = self.entries("sys/block", "mmcblk").into_iter();
+        cards
+            .filter_map(|card| {
+                let used_percent = kernel::life_used_percent(&read(&card.join("device/life_time"))?)?;
+                let near_its_end =
+                    read(&card.join("device/pre_eol_info")).is_some_and(|text| kernel::is_near_its_end(&text));
+                Some(Wear { device: card.file_name()?.to_string_lossy().into_owned(), used_percent, near_its_end })
+            })
+            .collect()
+    }
+
+    /// A Raspberry Pi's sensor of the supply, for kernels that don't show what the firmware says.
+    fn voltage_is_low(&self) -> Option<bool> {
+        let sensors = self.entries("sys/class/hwmon", "hwmon").into_iter();
+        let mut supply =
+            sensors.filter(|sensor| read(&sensor.join("name")).is_some_and(|name| kernel::line(&name) == "rpi_volt"));
+        let alarm = read(&supply.next()?.join("in0_lcrit_alarm"))?;
+        Some(kernel::line(&alarm) == "1")
+    }
+
     /// A Raspberry Pi's firmware knows best; elsewhere, whether the kernel holds the processors back.
     fn throttling(&self) -> Option<Throttling> {
         let firmware = self.entries("sys/devices/platform", "soc").into_iter();
@@ -176,7 +211,12 @@ impl System {
             .filter(|cooler| read(&cooler.join("type")).is_some_and(|kind| kernel::cools_processors(&kind)))
             .filter_map(|cooler| kernel::line(&read(&cooler.join("cur_state"))?).parse().ok())
             .collect();
-        (!states.is_empty()).then(|| Throttling { now: states.iter().any(|state| *state > 0), ..Throttling::default() })
+        let under_voltage = self.voltage_is_low();
+        (!states.is_empty() || under_voltage.is_some()).then(|| Throttling {
+            now: states.iter().any(|state| *state > 0),
+            under_voltage,
+            since_boot: None,
+        })
     }
 
     fn process(&self, now: MonoTime) -> Process {

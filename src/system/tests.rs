@@ -42,6 +42,9 @@ fn a_raspberry_pi() {
             ("sys/class/thermal/thermal_zone0/temp", "48199\n"),
             ("sys/class/thermal/thermal_zone1/type", "asleep\n"),
             ("sys/devices/platform/soc/soc:firmware/get_throttled", "50005\n"),
+            ("sys/block/mmcblk0/device/life_time", "0x02 0x01\n"),
+            ("sys/block/mmcblk0/device/pre_eol_info", "0x01\n"),
+            ("sys/block/mmcblk1/device/type", "SD\n"),
         ],
     );
     let board = board(&root);
@@ -50,6 +53,7 @@ fn a_raspberry_pi() {
     assert_eq!((board.load_1m, board.memory_total_bytes), (Some(0.52), Some(3_884_376 * 1024)));
     assert_eq!(board.memory_available_bytes, Some(3_260_000 * 1024));
     assert_eq!(board.temperatures, [Temperature { zone: "cpu-thermal".to_owned(), celsius: 48.199 }]);
+    assert_eq!(board.wear, [Wear { device: "mmcblk0".to_owned(), used_percent: 20, near_its_end: false }]);
     let told = Throttling { now: true, under_voltage: Some(true), since_boot: Some(true) };
     assert_eq!(board.throttling, Some(told));
 }
@@ -68,6 +72,27 @@ fn another_board_tells_by_its_processors_speed() {
         let told = board(&Root::new(name, &files(state))).throttling;
         assert_eq!(told, Some(Throttling { now, under_voltage: None, since_boot: None }));
     }
+}
+
+#[test]
+fn a_supply_by_its_sensor() {
+    let files = |alarm: &'static str| {
+        [("sys/class/hwmon/hwmon1/name", "rpi_volt\n"), ("sys/class/hwmon/hwmon1/in0_lcrit_alarm", alarm)]
+    };
+    for (name, alarm, low) in [("weak", "1\n", true), ("strong", "0\n", false)] {
+        let told = board(&Root::new(name, &files(alarm))).throttling;
+        assert_eq!(told, Some(Throttling { now: false, under_voltage: Some(low), since_boot: None }));
+    }
+}
+
+#[test]
+fn cards_near_their_end() {
+    for (text, percent) in
+        [("0x01 0x01", Some(10)), ("0x0b 0x01", Some(100)), ("0x00 0x00", None), ("", None), ("zz", None)]
+    {
+        assert_eq!(kernel::life_used_percent(text), percent, "{text}");
+    }
+    assert_eq!(["0x01", "0x02", "0x03", "0x00", ""].map(kernel::is_near_its_end), [false, true, true, false, false]);
 }
 
 #[test]

@@ -98,6 +98,8 @@ fn the_configuration_knows_the_events() {
         What::Mute { stream: stream.clone(), on: true },
         What::Slate { stream, on: true },
         What::Address { address: "http://10.0.0.1/".to_owned() },
+        What::Board { trouble: "too_hot", on: true },
+        What::Load { load: "full" },
         What::ConfigurationChanged,
         What::DiskLow { path: "/".to_owned(), free_bytes: 0 },
         What::DiskOk { path: "/".to_owned(), free_bytes: 1 },

@@ -180,6 +180,67 @@ impl HdmiInput {
     }
 }
 
+/// `gpio-sim`: a chip of eight lines, whose other ends are files.
+pub struct Gpio<'a> {
+    board: &'a Board,
+    chip: String,
+    /// The folder of the lines' other ends.
+    ends: String,
+}
+
+impl<'a> Gpio<'a> {
+    pub const LABEL: &'static str = "front-panel";
+
+    pub fn plug_in(board: &'a Board) -> Self {
+        board.run("modprobe gpio-sim-mod && mount -t configfs none /sys/kernel/config");
+        let folder = "/sys/kernel/config/gpio-sim/panel";
+        board.run(&format!(
+            "mkdir {folder} {folder}/bank && echo 8 >{folder}/bank/num_lines && \
+             echo {} >{folder}/bank/label && echo 1 >{folder}/live",
+            Self::LABEL
+        ));
+        let read = |file: &str| board.run(&format!("cat {folder}/{file}")).trim().to_owned();
+        let chip = read("bank/chip_name");
+        let ends = format!("/sys/devices/platform/{}/{chip}", read("dev_name"));
+        Self { board, chip, ends }
+    }
+
+    /// Closes a contact to ground for some seconds; it bounces, both times.
+    pub fn press(&self, line: u32, seconds: &str) {
+        self.board.run(&self.pressing(line, seconds));
+    }
+
+    pub fn press_twice(&self, line: u32, seconds: &str) {
+        self.board.run(&format!("{0}; sleep {seconds}; {0}", self.pressing(line, seconds)));
+    }
+
+    fn pressing(&self, line: u32, seconds: &str) -> String {
+        let pull = format!("{}/sim_gpio{line}/pull", self.ends);
+        let change =
+            |to: &str, back: &str| format!("for pull in {to} {back} {to} {back} {to}; do echo $pull >{pull}; done");
+        let (down, up) = ("pull-down", "pull-up");
+        format!("{}; sleep {seconds}; {}", change(down, up), change(up, down))
+    }
+
+    pub fn is_lit(&self, line: u32) -> bool {
+        self.board.run(&format!("cat {}/sim_gpio{line}/value", self.ends)).trim() == "1"
+    }
+
+    /// Has another program hold a line; returns that program's process id.
+    pub fn occupy(&self, line: u32) -> u32 {
+        let user = self.board.spawn(&format!("exec gpioset --mode=signal {} {line}=1", self.chip), "/tmp/user");
+        self.wait_for_owner(line, "gpioset");
+        user
+    }
+
+    pub fn wait_for_owner(&self, line: u32, owner: &str) {
+        self.board.wait_until(&format!("{owner} to hold line {line}"), || {
+            let lines = self.board.run(&format!("gpioinfo {}", self.chip));
+            lines.lines().any(|told| told.contains(&format!("line {line:>3}:")) && told.contains(owner))
+        });
+    }
+}
+
 /// The node of the video device that its driver calls so.
 pub fn node(board: &Board, name: &str) -> String {
     let find = format!("grep -lx {name} /sys/class/video4linux/*/name");

@@ -26,6 +26,7 @@ mod steady;
 mod cameras;
 mod hdmi;
 mod microphones;
+mod panel;
 
 use board::Board;
 use std::process::ExitCode;
@@ -38,7 +39,7 @@ const BOARDS: usize = 2;
 /// Its name, and what is done with a board that has just been switched on. Panics where something is wrong.
 type Scenario = (&'static str, fn(&Board));
 
-const SCENARIOS: [&[Scenario]; 3] = [cameras::SCENARIOS, hdmi::SCENARIOS, microphones::SCENARIOS];
+const SCENARIOS: [&[Scenario]; 4] = [cameras::SCENARIOS, hdmi::SCENARIOS, microphones::SCENARIOS, panel::SCENARIOS];
 
 fn main() -> ExitCode {
     let filters: Vec<String> = std::env::args().skip(1).collect();

@@ -21,6 +21,7 @@ mod problem;
 mod session;
 mod setup;
 mod snapshot;
+mod status;
 mod streams;
 mod system;
 mod table;
@@ -49,6 +50,7 @@ static RESOURCES: &[&Resource] = &[
     &streams::RESOURCE,
     &snapshot::RESOURCE,
     &actions::RESOURCE,
+    &status::RESOURCE,
     &devices::RESOURCE,
     &config::RESOURCE,
     &system::RESOURCE,

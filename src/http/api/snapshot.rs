@@ -2,6 +2,7 @@
 
 use super::super::body::Body;
 use super::{Call, Endpoint, Needs, Problem, Reply, Resource, Takes};
+use crate::control::Load;
 use crate::snapshot::{Snapshot, SnapshotError};
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH, RETRY_AFTER};
 use hyper::{HeaderMap, Method, Response, StatusCode};
@@ -25,6 +26,12 @@ fn newest(call: Call<'_>) -> Reply<'_> {
         let Some(stream) = call.site.streams().get(call.parameter(0)) else {
             return Problem::not_found("There is no stream of that name.").into();
         };
+        if call.site.control().load() >= Load::WithoutSnapshots {
+            let why = "The board is held back by heat or for want of power: no snapshots until it is well.";
+            let mut response = Response::from(Problem::new(StatusCode::SERVICE_UNAVAILABLE, why));
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("60"));
+            return response;
+        }
         match call.site.snapshots().newest(&stream).await {
             Ok(snapshot) => picture(&snapshot, call.headers),
             Err(error) => refusal(&error),

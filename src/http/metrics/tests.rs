@@ -49,6 +49,7 @@ fn sample() -> (Vec<StreamSample>, Status) {
         memory_available_bytes: Some(1 << 30),
         temperatures: vec![Temperature { zone: "cpu".to_owned(), celsius: 48.5 }],
         throttling: Some(Throttling { now: true, under_voltage: Some(false), since_boot: None }),
+        wear: vec![crate::system::Wear { device: "mmcblk0".to_owned(), used_percent: 20, near_its_end: false }],
         storage: vec![Storage { path: "/".into(), total_bytes: 100, available_bytes: 10, read_only: false }],
         ..Board::default()
     };
@@ -62,6 +63,10 @@ fn sample() -> (Vec<StreamSample>, Status) {
     (vec![one], Status { board, process })
 }
 
+fn troubled() -> (Troubles, Load) {
+    (Troubles { too_hot: true, ..Troubles::default() }, Load::LowBitrate)
+}
+
 fn page(streams: &[StreamSample], system: Option<&Status>) -> String {
     let mut registry = Registry::with_prefix(PREFIX);
     let connections = ConnectionCounts::default();
@@ -69,7 +74,7 @@ fn page(streams: &[StreamSample], system: Option<&Status>) -> String {
     connections.ended.store(4, Ordering::Relaxed);
     connections.handshake_failed.store(2, Ordering::Relaxed);
     connections.answered(StatusCode::PAYLOAD_TOO_LARGE);
-    registry.register_collector(Box::new(Families(families(streams, system, &connections))));
+    registry.register_collector(Box::new(Families(families(streams, system, troubled(), &connections))));
     let mut page = String::new();
     text::encode(&mut page, &registry).expect("written");
     page
@@ -92,6 +97,10 @@ fn the_page_as_prometheus_reads_it() {
         "capturebox_audio_peak_dbfs{stream=\"camera\",channel=\"0\"} -6.0",
         "capturebox_board_temperature_celsius{zone=\"cpu\"} 48.5",
         "capturebox_board_throttled 1.0",
+        "capturebox_board_trouble{trouble=\"too_hot\"} 1.0",
+        "capturebox_board_trouble{trouble=\"memory_low\"} 0.0",
+        "capturebox_load_shed 2.0",
+        "capturebox_board_storage_life_used_ratio{device=\"mmcblk0\"} 0.2",
         "capturebox_process_open_files 3.0",
         "capturebox_http_connections_total{result=\"accepted\"} 9.0",
         "capturebox_http_connections_total{result=\"handshake_failed\"} 2.0",
@@ -118,7 +127,7 @@ fn a_family_is_told_once_and_only_with_values() {
 #[test]
 fn the_dashboard_asks_for_what_is_there() {
     let (streams, system) = sample();
-    let told: BTreeSet<_> = families(&streams, Some(&system), &ConnectionCounts::default())
+    let told: BTreeSet<_> = families(&streams, Some(&system), troubled(), &ConnectionCounts::default())
         .iter()
         .map(|family| format!("{PREFIX}_{}", family.name))
         .collect();

@@ -432,3 +432,20 @@ fn encoded_pictures_that_are_private_are_replaced_in_their_time() {
         assert_eq!(rig.state(), SourceState::Live);
     }
 }
+
+#[test]
+fn half_the_frame_rate_is_twice_the_duration_and_key_frames_come_as_before() {
+    let mut rig = Rig::new();
+    rig.frames(30, (64, 48), 200);
+    rig.stream.set_half_rate(true);
+    rig.frames(90, (64, 48), 200);
+    rig.stream.set_half_rate(false);
+    rig.frames(30, (64, 48), 200);
+    let units = drain(&mut rig.reader);
+    assert_seamless(&units);
+    assert!((104..=106).contains(&units.len()), "{}", units.len());
+    let doubled: Vec<_> = units.iter().filter(|(_, unit)| i64::from(unit.duration) == 2 * FRAME).collect();
+    assert!((44..=46).contains(&doubled.len()), "{}", doubled.len());
+    let keys = doubled.iter().filter(|(_, unit)| unit.keyframe).count();
+    assert_eq!(keys, 3, "one a second");
+}

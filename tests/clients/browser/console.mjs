@@ -109,6 +109,20 @@ async function visit(browser, { name: size, bitrate, options }, claims) {
   await until("the bitrate", async () => (await target()) === bitrate * 1000);
   await look("stream");
 
+  // The slate at the touch of a button, and by the keyboard back again.
+  const hidden = () => page.evaluate(async () => (await (await fetch("/api/v1/streams/camera")).json()).private);
+  const slate = page.getByRole("button", { name: "Slate", exact: true });
+  await slate.click();
+  await until("the slate", hidden);
+  await until("the button to stay pressed", async () => (await slate.getAttribute("aria-pressed")) === "true");
+  await page.getByRole("button", { name: "Mark", exact: true }).click();
+  await page.getByText(/^Marked: \d/).waitFor();
+  await look("switched");
+  await until("the button to be there again", () => slate.isEnabled());
+  await slate.focus();
+  await page.keyboard.press("Enter");
+  await until("the picture", async () => !(await hidden()));
+
   const menu = await page.locator("nav a").evaluateAll((links) => links.map((link) => link.getAttribute("href")));
   for (const href of menu.filter((href) => href !== "#/")) {
     await page.goto(`${url}${href}`);

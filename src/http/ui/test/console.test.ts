@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { refusal, type Source, type Stream } from "../src/console/api.ts";
-import { condition, told } from "../src/console/condition.ts";
+import { switches } from "../src/console/actions.tsx";
+import { condition, isBad, told } from "../src/console/condition.ts";
 import { videoLine } from "../src/console/devices.tsx";
 import { bitrate, bytes, duration } from "../src/console/format.ts";
 import { newest } from "../src/console/graph_data.ts";
@@ -10,7 +11,7 @@ import { fallen, share } from "../src/console/meters.tsx";
 function stream(state: Stream["state"], ...sources: Source[]): Stream {
   return {
     name: "camera", state, sources, tracks: [], readers: 0, viewers: 0, dropped: 0, av_offset_us: null,
-    bitrate_target_bps: null, page: "/camera/", hls: null, pipeline: null,
+    muted: false, private: false, bitrate_target_bps: null, page: "/camera/", hls: null, pipeline: null,
   };
 }
 
@@ -34,6 +35,22 @@ test("events are told in sentences, and not all of them", () => {
     "camera: sound has no signal: unplugged.");
   assert.equal(told({ ...event, event: "stream_stopped" }), "camera has stopped.");
   assert.equal(told({ ...event, event: "reader_joined", readers: 2 }), null);
+  assert.equal(told({ ...event, event: "mute", on: true }), "camera: muted.");
+  assert.equal(told({ ...event, event: "slate", on: false }), "camera: the picture goes out.");
+  const hot = { id: 1, unix_ms: 0, event: "board", trouble: "too_hot", on: true };
+  assert.equal(told(hot), "The board is too hot: give it air.");
+  assert.equal(told({ ...hot, on: false }), "The board has cooled down.");
+  assert.deepEqual([isBad(hot), isBad({ ...hot, on: false }), isBad({ ...event, event: "load", load: "full" })], [true, false, false]);
+  assert.equal(told({ ...hot, trouble: "of a newer box" }), null);
+});
+
+test("a stream has the switches that it has a use for", () => {
+  const names = (...kinds: Source["kind"][]): string[] =>
+    switches({ sources: kinds.map((kind) => ({ kind, state: "live" })), muted: true, private: false }).map(({ action, on }) => `${action} ${on}`);
+  assert.deepEqual(names("video", "audio"), ["mute true", "slate false"]);
+  assert.deepEqual(names("audio"), ["mute true"]);
+  assert.deepEqual(names("video"), ["slate false"]);
+  assert.deepEqual(names(), ["mute true", "slate false"], "nothing is known of it yet");
 });
 
 test("a refusal is told in the box's words, whatever it sent", () => {

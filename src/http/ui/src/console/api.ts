@@ -45,6 +45,9 @@ export interface Pipeline {
 export interface Stream {
   name: string;
   state: "running" | "ended" | "stopped" | "stopping" | null;
+  /** Silence, or the slate, stands for it because somebody wants it so. */
+  muted: boolean;
+  private: boolean;
   sources: Source[];
   tracks: Track[];
   /** Outputs that read it. */
@@ -83,6 +86,7 @@ export interface System {
     temperatures: { zone: string; celsius: number }[];
     throttling: { now: boolean; under_voltage: boolean | null; since_boot: boolean | null } | null;
     storage: { path: string; total_bytes: number; available_bytes: number }[];
+    wear: { device: string; used_percent: number; near_its_end: boolean }[];
   };
 }
 
@@ -121,6 +125,11 @@ export interface Event {
   readers?: number;
   path?: string;
   free_bytes?: number;
+  on?: boolean;
+  mark?: number;
+  address?: string;
+  trouble?: string;
+  load?: string;
 }
 
 /** A place in what was sent, where the problem lies in it. */

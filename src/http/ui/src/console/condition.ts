@@ -40,13 +40,40 @@ function because({ kind, cause }: Source, otherwise: string): string {
   return cause ? `${what}: ${cause}` : `${what} ${otherwise}.`;
 }
 
+/** Of each, that it is over, and that it is so. */
+const TROUBLES: Record<string, [string, string]> = {
+  too_hot: ["The board has cooled down.", "The board is too hot: give it air."],
+  throttled: ["The board runs at full speed again.", "The board holds itself back."],
+  under_voltage: ["The board's voltage is right again.", "The board's voltage is too low: use a stronger supply."],
+  memory_low: ["There is enough memory again.", "Little memory is left."],
+  storage_worn: ["The card is another one.", "The card is near the end of its life: copy it to a new one."],
+};
+
+const LOADS: Record<string, string> = {
+  full: "The board does everything again.",
+  without_snapshots: "The board is held back: it makes no snapshots.",
+  low_bitrate: "The board is held back: it encodes at a lower bitrate.",
+  half_frame_rate: "The board is held back: it leaves out every second picture.",
+};
+
+/** Whether an event is one to worry about. */
+export function isBad({ event, state, on, load }: Event): boolean {
+  return state === "no_signal" || event === "disk_low" || (event === "board" && on === true) || (event === "load" && load !== "full");
+}
+
 /** What an event says to people; null where it is nothing to tell. */
-export function told({ event, stream, kind, state, cause, path }: Event): string | null {
+export function told({ event, stream, kind, state, cause, path, on, mark, address, trouble, load }: Event): string | null {
   const what = `${stream}: ${kind === "audio" ? "sound" : "picture"}`;
   switch (event) {
     case "stream_started": return `${stream} has started.`;
     case "stream_stopped": return `${stream} has stopped.`;
     case "configuration_changed": return "The configuration has changed.";
+    case "mark": return `${stream}: mark ${mark}.`;
+    case "mute": return `${stream}: ${on ? "muted" : "the sound goes out"}.`;
+    case "slate": return `${stream}: ${on ? "the slate is shown" : "the picture goes out"}.`;
+    case "address": return `The box is at ${address}.`;
+    case "board": return TROUBLES[trouble ?? ""]?.[on ? 1 : 0] ?? null;
+    case "load": return LOADS[load ?? ""] ?? null;
     case "disk_low": return `Little is left on ${path}.`;
     case "source_state":
       switch (state) {

@@ -73,6 +73,15 @@ export function Setting({ form, schema, path, name, value, set, required = false
       </Field>
     );
   }
+  if (schema.type === "array" && schema.items?.properties !== undefined) {
+    return (
+      <div class="group">
+        <h3>{label}</h3>
+        {error !== undefined && <p class="wrongs" role="alert">{error}</p>}
+        <Tables form={form} schema={schema} path={path} name={name} value={Array.isArray(value) ? value : undefined} set={set} />
+      </div>
+    );
+  }
   if (schema.type === "array" && schema.items?.enum !== undefined) {
     return <Choices form={form} schema={schema} path={path} name={name} value={Array.isArray(value) ? value : undefined} set={set} />;
   }

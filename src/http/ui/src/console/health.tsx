@@ -7,6 +7,8 @@ import { Icon, ICONS } from "./ui.tsx";
 
 /** Boards hold themselves back from 80 °C. */
 const HOT_C = 75;
+/** Of the writes that a card is made for. */
+const WORN_PERCENT = 90;
 /** Less free than this is little. Bytes. */
 const LITTLE = 1e9;
 
@@ -30,7 +32,7 @@ interface Reading {
 }
 
 export function readings({ version, board }: System): Reading[] {
-  const { temperatures, throttling, storage, uptime_s } = board;
+  const { temperatures, throttling, storage, wear, uptime_s } = board;
   const hottest = temperatures.length === 0 ? null : Math.max(...temperatures.map(({ celsius }) => celsius));
   const held = throttling === null ? null
     : throttling.under_voltage ? "under-voltage" : throttling.now ? "held back" : throttling.since_boot ? "was held back" : "full speed";
@@ -39,6 +41,9 @@ export function readings({ version, board }: System): Reading[] {
     ...(held === null ? [] : [{ icon: ICONS.bolt, name: "Power and throttling", text: held, bad: held !== "full speed" }]),
     ...storage.map(({ path, available_bytes }) => ({
       icon: ICONS.disk, name: `Storage at ${path}`, text: `${bytes(available_bytes)} free`, bad: available_bytes < LITTLE,
+    })),
+    ...wear.map(({ device, used_percent, near_its_end }) => ({
+      icon: ICONS.disk, name: `Life of the card ${device}`, text: `${used_percent} % used`, bad: near_its_end || used_percent >= WORN_PERCENT,
     })),
     ...(uptime_s === null ? [] : [{ icon: ICONS.clock, name: "Switched on for", text: duration(uptime_s), bad: false }]),
     { icon: ICONS.box, name: "Version of capturebox", text: version, bad: false },

@@ -2,7 +2,7 @@
 
 import { effect, signal, untracked } from "@preact/signals";
 import { ApiError, type Event, get, type Stream, type System } from "./api.ts";
-import { told } from "./condition.ts";
+import { isBad, told } from "./condition.ts";
 import { say } from "./notices.ts";
 import { may, session, whoAmI } from "./session.ts";
 
@@ -69,6 +69,7 @@ async function repeat(once: () => Promise<number>): Promise<never> {
 
 const EVENTS = [
   "stream_started", "stream_stopped", "source_state", "reader_joined", "reader_left", "configuration_changed", "disk_low",
+  "mark", "mute", "slate", "address", "board", "load",
 ];
 
 /** Listens to events until told to stop. */
@@ -78,7 +79,7 @@ function listen(): () => void {
   const heard = ({ data }: MessageEvent<string>): void => {
     const event = JSON.parse(data) as Event;
     const text = told(event);
-    if (text !== null) say(text, event.state === "no_signal" || event.event === "disk_low");
+    if (text !== null) say(text, isBad(event));
     void refresh();
   };
   const open = (): void => {

@@ -1,6 +1,7 @@
 // One stream: live and big, with what can be done to it, what it is made of, and how others get it.
 
 import { useState } from "preact/hooks";
+import { StreamActions } from "./actions.tsx";
 import { post, put, type Stream, type Track } from "./api.ts";
 import { condition } from "./condition.ts";
 import { bitrate, counted } from "./format.ts";
@@ -32,6 +33,7 @@ export function StreamView({ name }: { name: string }) {
           {levels !== null && runs && <Meters levels={levels} />}
         </div>
         <div class="side">
+          {may("operator") && <StreamActions stream={stream} />}
           {may("operator") && <Controls stream={stream} />}
           <Share stream={stream} />
           <Tracks tracks={stream.tracks} />

@@ -80,10 +80,12 @@ interface ActionProps {
   icon?: string;
   kind?: "plain" | "main" | "danger";
   disabled?: boolean;
+  /** For one that stays pressed. */
+  pressed?: boolean | undefined;
 }
 
 /** A button that does something on the box, once at a time. */
-export function Action({ children, run, icon, kind = "plain", disabled = false }: ActionProps) {
+export function Action({ children, run, icon, kind = "plain", disabled = false, pressed }: ActionProps) {
   const [busy, setBusy] = useState(false);
   const click = async (): Promise<void> => {
     setBusy(true);
@@ -96,7 +98,7 @@ export function Action({ children, run, icon, kind = "plain", disabled = false }
     }
   };
   return (
-    <button type="button" class={kind} disabled={disabled || busy} aria-busy={busy} onClick={() => void click()}>
+    <button type="button" class={kind} disabled={disabled || busy} aria-busy={busy} aria-pressed={pressed} onClick={() => void click()}>
       {icon && <Icon path={icon} />}{children}
     </button>
   );

@@ -1,5 +1,6 @@
 // Every stream at a glance.
 
+import { BoxActions, Switched } from "./actions.tsx";
 import type { Stream } from "./api.ts";
 import { condition, type Kind } from "./condition.ts";
 import { bitrate, counted } from "./format.ts";
@@ -15,6 +16,7 @@ export function WallView() {
   return (
     <>
       <Head title="Streams"><Health /></Head>
+      <BoxActions />
       {all?.length === 0 && <Empty title="No stream yet">The configuration names none that you may see.</Empty>}
       <ul class="wall">{all?.map((stream) => <li key={stream.name}><Tile stream={stream} /></li>)}</ul>
     </>
@@ -31,7 +33,10 @@ function Tile({ stream }: { stream: Stream }) {
       <div class="stage">
         <Snapshot name={name} running={now.kind !== "stopped"} />
         <Badge stream={stream} />
-        {viewers > 0 && <span class="chip"><Icon path={ICONS.eye} />{viewers}<span class="unseen"> watching</span></span>}
+        <div class="chips">
+          <Switched stream={stream} />
+          {viewers > 0 && <span class="chip"><Icon path={ICONS.eye} />{viewers}<span class="unseen"> watching</span></span>}
+        </div>
       </div>
       {levels !== null && now.kind !== "stopped" && <Meters levels={levels} />}
       <div class="foot">
