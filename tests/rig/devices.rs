@@ -241,6 +241,33 @@ impl<'a> Gpio<'a> {
     }
 }
 
+/// `vicodec`: an encoder with a board's API; it makes FWHT, not H.264, and has no bitrate.
+pub struct Encoder<'a> {
+    board: &'a Board,
+    pub node: String,
+}
+
+impl<'a> Encoder<'a> {
+    pub fn plug_in(board: &'a Board) -> Self {
+        board.run("modprobe vicodec multiplanar=1");
+        Self { board, node: node(board, "stateful-encoder") }
+    }
+
+    pub fn unplug(&self) {
+        self.board.run("echo vicodec.0 >/sys/bus/platform/drivers/vicodec/unbind");
+    }
+
+    /// Decodes a file that the encoder made into pictures of a format; returns their file.
+    pub fn decode(&self, file: &str, fourcc: &str) -> String {
+        let decoder = node(self.board, "stateful-decoder");
+        let (from, to) = (format!("--stream-out-mmap --stream-from={file}"), format!("{file}.decoded"));
+        let formats =
+            format!("--set-fmt-video-out=width=640,height=480,pixelformat=FWHT --set-fmt-video=pixelformat={fourcc}");
+        self.board.run(&format!("v4l2-ctl -d {decoder} {formats} {from} --stream-mmap --stream-to={to}"));
+        to
+    }
+}
+
 /// The node of the video device that its driver calls so.
 pub fn node(board: &Board, name: &str) -> String {
     let find = format!("grep -lx {name} /sys/class/video4linux/*/name");

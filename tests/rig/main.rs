@@ -24,6 +24,7 @@ mod playlist;
 mod steady;
 
 mod cameras;
+mod encoder;
 mod hdmi;
 mod microphones;
 mod panel;
@@ -39,7 +40,13 @@ const BOARDS: usize = 2;
 /// Its name, and what is done with a board that has just been switched on. Panics where something is wrong.
 type Scenario = (&'static str, fn(&Board));
 
-const SCENARIOS: [&[Scenario]; 4] = [cameras::SCENARIOS, hdmi::SCENARIOS, microphones::SCENARIOS, panel::SCENARIOS];
+const SCENARIOS: &[&[Scenario]] = &[
+    cameras::SCENARIOS,
+    encoder::SCENARIOS,
+    hdmi::SCENARIOS,
+    microphones::SCENARIOS,
+    panel::SCENARIOS,
+];
 
 fn main() -> ExitCode {
     let filters: Vec<String> = std::env::args().skip(1).collect();

@@ -400,6 +400,47 @@ fn a_failing_board_is_tried_once_more_and_then_replaced_by_software() {
     assert_eq!(boards[1].state().control(Control::Bitrate), Some(700_000), "the bitrate that held");
 }
 
+/// In real time: the watchdog is a second.
+#[test]
+fn a_board_that_hangs_is_opened_again_and_then_replaced_and_time_only_goes_forward() {
+    use crate::encode::fallback::Fallback;
+    use crate::encode::openh264::OpenH264;
+    let boards: Arc<std::sync::Mutex<Vec<Simulated>>> = Arc::default();
+    let opened = Arc::clone(&boards);
+    let board = move |_| -> Result<Box<dyn VideoEncoder>, EncodeError> {
+        // Everything else that it does wrong, too.
+        let simulated = Simulated::with(|state| {
+            (state.garbage_first, state.ignores_repeat, state.drop_every) = (true, true, Some(7));
+        });
+        opened.lock().expect("no panic").push(simulated.clone());
+        Ok(Box::new(M2mEncoder::new(simulated, &settings())?))
+    };
+    let software = |_| -> Result<Box<dyn VideoEncoder>, EncodeError> { Ok(Box::new(OpenH264::open(&settings())?)) };
+    let mut encoder = Fallback::open(Box::new(board), Box::new(software), 1_000_000).expect("opens");
+    let (mut out, mut hung, mut left) = (Vec::new(), 0, 20);
+    for i in 0.. {
+        encoder.submit(&picture(i, PixelFormat::I420), timing(i), false).expect("never fails");
+        out.extend(encoder.receive(Duration::from_millis(30)).expect("never fails"));
+        let boards = boards.lock().expect("no panic");
+        if boards.len() > hung && i > 20 {
+            boards[hung].state().hangs = true;
+            hung += 1;
+        }
+        left -= u32::from(encoder.name() == "openh264");
+        if left == 0 {
+            break;
+        }
+    }
+    assert_eq!(boards.lock().expect("no panic").len(), 2, "opened again once");
+    assert!(out.windows(2).all(|pair| pair[0].unit.pts < pair[1].unit.pts), "time goes forward");
+    let starts = out.iter().enumerate().filter(|(n, coded)| *n == 0 || out[n - 1].track != coded.track);
+    assert!(starts.clone().all(|(_, coded)| coded.unit.keyframe), "another track begins with a key frame");
+    assert_eq!(starts.count(), 2, "the board's and the software's");
+    let breaks: Vec<i64> = out.windows(2).map(|pair| pair[1].unit.pts - pair[0].unit.pts).collect();
+    let longest = breaks.iter().max().expect("pictures");
+    assert!(*longest < 3 * 90_000, "{longest} ticks without a picture");
+}
+
 #[test]
 fn without_a_board_the_choice_falls_to_software() {
     // This machine has no encoder, or the test has nothing to say.
