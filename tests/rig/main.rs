@@ -40,13 +40,8 @@ const BOARDS: usize = 2;
 /// Its name, and what is done with a board that has just been switched on. Panics where something is wrong.
 type Scenario = (&'static str, fn(&Board));
 
-const SCENARIOS: &[&[Scenario]] = &[
-    cameras::SCENARIOS,
-    encoder::SCENARIOS,
-    hdmi::SCENARIOS,
-    microphones::SCENARIOS,
-    panel::SCENARIOS,
-];
+const SCENARIOS: &[&[Scenario]] =
+    &[cameras::SCENARIOS, encoder::SCENARIOS, hdmi::SCENARIOS, microphones::SCENARIOS, panel::SCENARIOS];
 
 fn main() -> ExitCode {
     let filters: Vec<String> = std::env::args().skip(1).collect();
