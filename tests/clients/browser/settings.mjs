@@ -96,8 +96,8 @@ async function visit(browser, { size, options }, claims) {
   // --- settings: a list of tables
   await page.getByRole("button", { name: "Add to webhooks" }).click();
   const webhook = page.getByRole("group", { name: "Webhooks 1", exact: true });
-  await webhook.getByLabel("Address").fill("http://127.0.0.1:9/hook");
-  await webhook.getByLabel("Shared secret").fill("short");
+  await webhook.getByRole("textbox", { name: "Address" }).fill("http://127.0.0.1:9/hook");
+  await webhook.getByRole("textbox", { name: "Shared secret" }).fill("short");
   await webhook.getByText("at least 16").first().waitFor();
   await webhook.getByLabel("Shared secret").fill(SECRET);
   await webhook.getByLabel("disk low").check();
