@@ -153,9 +153,22 @@ async fn a_camera_that_is_switched_off_stays_so_over_restarts() {
     assert_eq!(switched(&again), ((true, true), (true, false)));
     again.act("slate", &order(None, Some(false)), "a test").await.expect("done");
     end(&again).await;
-    let third = box_with("").await;
     std::fs::write(folder.join("switches.json"), "{").expect("written");
-    assert!(third.set_state_dir(open()).is_err(), "a broken file doesn't switch a camera on");
+    let third = box_with("").await;
+    third.set_state_dir(open()).expect("the box is there to be cured");
+    for (name, config) in super::tests::config(TWO) {
+        third.add(name, config).await.expect("it starts");
+    }
+    assert_eq!(switched(&third), ((true, true), (true, true)), "a broken file doesn't switch a camera on");
+    third.act("slate", &order(Some("camera"), Some(false)), "a test").await.expect("done");
+    end(&third).await;
+    let fourth = box_with("").await;
+    fourth.set_state_dir(open()).expect("readable");
+    for (name, config) in super::tests::config(TWO) {
+        fourth.add(name, config).await.expect("it starts");
+    }
+    assert_eq!(switched(&fourth), ((true, false), (true, true)), "and what was said since holds");
+    end(&fourth).await;
     std::fs::remove_dir_all(&folder).expect("removed");
 }
 

@@ -23,6 +23,11 @@ pub trait Act: Send + Sync {
         false
     }
 
+    /// Whether it is for administrators alone, and not for operators too.
+    fn administers(&self) -> bool {
+        false
+    }
+
     /// Whether it is on, for what is switched on and off; of all streams where none is named.
     fn is_on(&self, _control: &Control, _stream: Option<&str>) -> Option<bool> {
         None
@@ -73,6 +78,8 @@ pub struct Shown {
     pub title: &'static str,
     /// Whether one stream can be named.
     pub on_streams: bool,
+    /// Whether only an administrator may do it over the network.
+    pub administers: bool,
     /// `None`: it isn't switched on and off. Of streams: on for all that it can be on for.
     pub on: Option<bool>,
     pub available: bool,
@@ -108,20 +115,32 @@ impl Actions {
 }
 
 impl Control {
-    /// Does what an action is for. `by` is who wants it, for the log.
+    /// Does what an action is for, to its end, also when whoever waits for it goes away: restarting the network
+    /// cuts the connection that asked for it. `by` is who wants it, for the log.
     pub async fn act(self: &Arc<Self>, name: &str, order: &Order, by: &str) -> Result<String, ActionError> {
         let act = self.actions().find(name)?;
-        let done = self.done(&*act, order).await;
-        match &done {
-            Ok(said) => log::info!("{by}: {name}: {said}"),
-            Err(error) => log::warn!("{by}: {name}: {error}"),
-        }
-        done
+        let (control, order, by) = (Arc::clone(self), order.clone(), by.to_owned());
+        let doing = self.runtime.spawn(async move {
+            let (done, name) = (control.done(&*act, &order).await, act.name());
+            match &done {
+                Ok(said) => log::info!("{by}: {name}: {said}"),
+                Err(error) => log::warn!("{by}: {name}: {error}"),
+            }
+            done
+        });
+        doing.await.unwrap_or_else(|_| Err(ActionError::Failed { why: "it broke off; the log says why".to_owned() }))
     }
 
-    /// The same, without waiting for it; what becomes of it stands in the log.
-    pub fn act_later(self: &Arc<Self>, name: &'static str, order: Order, by: String) {
+    /// Whether an action is the administrator's alone; `false` for one that isn't there.
+    pub fn administers(&self, name: &str) -> bool {
+        self.actions().find(name).is_ok_and(|act| act.administers())
+    }
+
+    /// What a button is for, without waiting for it; what becomes of it stands in the log. A button's stream is for
+    /// those of its presses that are for streams.
+    pub fn act_later(self: &Arc<Self>, name: &'static str, mut order: Order, by: String) {
         let control = Arc::clone(self);
+        order.stream = order.stream.filter(|_| self.actions().find(name).is_ok_and(|act| act.on_streams()));
         self.runtime.spawn(async move {
             let _ = control.act(name, &order, &by).await;
         });
@@ -155,6 +174,7 @@ impl Control {
                 name: act.name(),
                 title: act.title(),
                 on_streams: act.on_streams(),
+                administers: act.administers(),
                 on: act.is_on(self, None),
                 available: cause.is_none(),
                 cause,

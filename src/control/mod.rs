@@ -98,6 +98,8 @@ pub struct Control {
     disk_low: AtomicBool,
     panel: watched::Sender<PanelConfig>,
     switches: Plain<Switches>,
+    /// Held while they are written down.
+    keeping: Mutex<()>,
     state_dir: OnceLock<Arc<StateDir>>,
     marks: Plain<Marks>,
 }
@@ -140,6 +142,7 @@ impl Control {
             disk_low: AtomicBool::new(false),
             panel: watched::Sender::default(),
             switches: Plain::default(),
+            keeping: Mutex::default(),
             state_dir: OnceLock::new(),
             marks: Plain::default(),
         })

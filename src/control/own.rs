@@ -16,7 +16,7 @@ pub struct Slate;
 pub struct Mark;
 
 /// A switch of streams.
-struct Switch {
+pub(super) struct Switch {
     /// Which streams have what is switched, and what that is called.
     has: fn(&StreamConfig) -> bool,
     what: &'static str,
@@ -27,7 +27,7 @@ struct Switch {
     said: [&'static str; 2],
 }
 
-const MUTE: Switch = Switch {
+pub(super) const MUTE: Switch = Switch {
     has: |config| !matches!(config.inputs, Inputs::Separate { audio: None, .. }),
     what: "sound",
     is_on: Stream::is_muted,
@@ -36,7 +36,7 @@ const MUTE: Switch = Switch {
     said: ["the sound goes out", "muted"],
 };
 
-const SLATE: Switch = Switch {
+pub(super) const SLATE: Switch = Switch {
     has: |config| !matches!(config.inputs, Inputs::Separate { video: None, .. }),
     what: "picture",
     is_on: Stream::is_private,
@@ -53,6 +53,11 @@ impl Switch {
             has && name.is_none_or(|name| name == stream.name())
         };
         control.streams().list().into_iter().filter(wanted).collect()
+    }
+
+    /// Of each stream that it is for, whether it is on.
+    pub fn states(&self, control: &Control) -> Vec<bool> {
+        self.streams(control, None).iter().map(|stream| (self.is_on)(stream)).collect()
     }
 
     /// Of several streams, it is on when it is for all.
@@ -200,6 +205,10 @@ impl Act for Program {
 
     fn title(&self) -> &'static str {
         self.title
+    }
+
+    fn administers(&self) -> bool {
+        true
     }
 
     fn run<'a>(&'a self, control: &'a Arc<Control>, _: &'a Order) -> Run<'a> {

@@ -2,7 +2,7 @@
 //!
 //! Whoever knows how something is registers it here; nothing else knows what there is.
 
-use super::{Control, State};
+use super::{Control, State, own};
 use crate::stream::{SourceState, Stream};
 use serde::{Serialize, Serializer};
 use std::collections::BTreeMap;
@@ -90,11 +90,8 @@ impl States {
         states.register("signal", |control| Shine::of_all(running(control).map(|stream| has_signal(&stream))));
         states
             .register("live", |control| Shine::of(running(control).any(|stream| control.with_audience(&stream).1 > 0)));
-        states
-            .register("mute", |control| Shine::of_all(control.streams().list().iter().map(|stream| stream.is_muted())));
-        states.register("slate", |control| {
-            Shine::of_all(control.streams().list().iter().map(|stream| stream.is_private()))
-        });
+        states.register("mute", |control| Shine::of_all(own::MUTE.states(control).into_iter()));
+        states.register("slate", |control| Shine::of_all(own::SLATE.states(control).into_iter()));
         states.register("disk_low", |control| Shine::of(control.disk_is_low()));
         states.register("too_hot", |control| Shine::of(control.troubles().too_hot));
         states.register("throttled", |control| Shine::of(control.troubles().throttled));

@@ -16,6 +16,9 @@ const FILE: &str = "switches.json";
 pub(super) struct Switches {
     muted: BTreeSet<String>,
     private: BTreeSet<String>,
+    /// What was kept can't be read: every stream begins silent and hidden, until somebody says otherwise.
+    #[serde(skip)]
+    unknown: bool,
 }
 
 impl Switches {
@@ -31,13 +34,15 @@ impl Switches {
 }
 
 impl Control {
-    /// Says, once and before the first stream, where switches are kept; a file that can't be read is an error,
-    /// because a camera that was off would be on.
+    /// Says, once and before the first stream, where switches are kept. Where that is damaged, no camera shows and no
+    /// microphone is heard that might have been off: all begin switched off, and the console switches them on.
     pub fn set_state_dir(&self, dir: Arc<StateDir>) -> Result<(), StateError> {
         if let Some(bytes) = dir.read(FILE)? {
-            let broken =
-                |error: serde_json::Error| StateError::Read { path: dir.path().join(FILE), error: error.into() };
-            *self.switches() = serde_json::from_slice(&bytes).map_err(broken)?;
+            *self.switches() = serde_json::from_slice(&bytes).unwrap_or_else(|error| {
+                let file = dir.path().join(FILE);
+                log::error!("{}: {error}; all streams begin muted and behind the slate", file.display());
+                Switches { unknown: true, ..Switches::default() }
+            });
         }
         // A second folder is the caller's mistake, and changes nothing.
         let _ = self.state_dir.set(dir);
@@ -47,7 +52,8 @@ impl Control {
     /// A new stream is as the one of its name was.
     pub(super) fn switch_as_before(&self, stream: &Stream) {
         let switches = self.switches();
-        let (muted, private) = (switches.muted.contains(stream.name()), switches.private.contains(stream.name()));
+        let was = |set: &BTreeSet<String>| switches.unknown || set.contains(stream.name());
+        let (muted, private) = (was(&switches.muted), was(&switches.private));
         stream.set_muted(muted);
         stream.set_private(private);
         if muted || private {
@@ -59,9 +65,12 @@ impl Control {
 
     /// Keeps how the streams are switched now.
     pub(super) async fn keep_switches(self: &Arc<Self>) -> Result<(), StateError> {
+        // One after the other: what is written last is what holds.
+        let _one_at_a_time = self.keeping.lock().await;
         let now = {
             let mut switches = self.switches();
             self.streams().list().iter().for_each(|stream| switches.note(stream));
+            switches.unknown = false;
             switches.clone()
         };
         let Some(dir) = self.state_dir.get().map(Arc::clone) else { return Ok(()) };

@@ -12,6 +12,8 @@ use crate::supervisor::Backoff;
 use crate::time::MonoTime;
 use std::time::Duration;
 
+/// Edges that a kernel keeps for a few lines, and more: bouncing contacts don't keep the lights from their turn.
+const MAX_EDGES: usize = 256;
 /// How often the lights follow what has changed.
 const LOOK: Duration = Duration::from_millis(250);
 
@@ -117,6 +119,17 @@ impl Desk {
         self.spelling = Some(Spelling::new(number, now));
     }
 
+    /// Reads the edges that came while nobody looked, so that a press which is long over isn't taken for one that is
+    /// still held.
+    pub fn catch_up(&mut self, now: impl Fn() -> MonoTime) -> Vec<Wanted> {
+        let mut wanted = Vec::new();
+        for _ in 0..MAX_EDGES {
+            let Some(heard) = self.hear(Duration::ZERO, &now) else { break };
+            wanted.extend(heard);
+        }
+        wanted
+    }
+
     /// Does what is due: takes lines, tells presses, sets the lights. Says until when nothing else is.
     pub fn attend(&mut self, now: MonoTime, status: &Status) -> (Vec<Wanted>, MonoTime) {
         let mut wanted = Vec::new();
@@ -151,10 +164,15 @@ impl Desk {
     /// Waits for an edge, not longer than `timeout`, and says what was pressed. Further presses come by
     /// [`Desk::attend`].
     pub fn listen(&mut self, timeout: Duration, now: impl Fn() -> MonoTime) -> Vec<Wanted> {
-        let Some((number, heard)) = self.pins.wait(timeout) else { return Vec::new() };
-        let Some(at) = self.buttons.get_mut(number) else { return Vec::new() };
+        self.hear(timeout, &now).unwrap_or_default()
+    }
+
+    /// `None`: no edge came.
+    fn hear(&mut self, timeout: Duration, now: &impl Fn() -> MonoTime) -> Option<Vec<Wanted>> {
+        let (number, heard) = self.pins.wait(timeout)?;
+        let at = self.buttons.get_mut(number)?;
         let name = at.name();
-        match (heard, &mut at.button) {
+        Some(match (heard, &mut at.button) {
             (Ok(Edge { at: time, closed }), Some(button)) => {
                 button.edge(time, closed).into_iter().filter_map(|press| does(&at.config, press)).collect()
             }
@@ -164,7 +182,7 @@ impl Desk {
                 Vec::new()
             }
             (Ok(_), None) => Vec::new(),
-        }
+        })
     }
 
     /// Nothing is lit when the box ends.

@@ -83,10 +83,11 @@ impl Rig {
     fn pass(&mut self, ms: u64) {
         let end = self.now + Duration::from_millis(ms);
         loop {
-            let (wanted, until) = self.desk.attend(self.now, &self.status);
             let now = self.now;
+            let missed = self.desk.catch_up(|| now);
+            let (wanted, until) = self.desk.attend(self.now, &self.status);
             let heard = self.desk.listen(Duration::ZERO, || now);
-            for Wanted { action, stream, by } in wanted.into_iter().chain(heard) {
+            for Wanted { action, stream, by } in missed.into_iter().chain(wanted).chain(heard) {
                 self.done.push(format!("{by}: {action} {}", stream.unwrap_or_default()));
             }
             if self.now >= end {
@@ -114,6 +115,19 @@ impl Rig {
     fn news(&mut self) -> Vec<String> {
         self.desk.news().into_iter().map(|(_, line)| line).collect()
     }
+}
+
+#[test]
+fn a_press_that_was_over_before_anybody_looked_was_short() {
+    let mut rig = Rig::new();
+    rig.pass(10);
+    rig.contact(true);
+    // The thread is held up for five seconds; the contact opened long before.
+    let at = rig.now + Duration::from_millis(90);
+    rig.board.0.borrow_mut().edges.push_back((0, Ok(Edge { at, closed: false })));
+    rig.now = rig.now + Duration::from_secs(5);
+    rig.pass(2_000);
+    assert_eq!(rig.done, ["button 17: mark camera"]);
 }
 
 #[test]

@@ -56,13 +56,14 @@ fn run(control: &Arc<Control>, pulse: &Pulse) {
         let mut desk = Desk::new(&config, pins(&config));
         while !stop.is_requested() && !panel.has_changed().unwrap_or(false) {
             pulse.beat();
+            let missed = desk.catch_up(MonoTime::now);
             let now = MonoTime::now();
             if let Some(number) = asked_for_address(&mut events) {
                 desk.spell(number, now);
             }
             let (wanted, until) = desk.attend(now, &control.status());
             let heard = desk.listen(now.until(until).min(LOOK), MonoTime::now);
-            for Wanted { action, stream, by } in wanted.into_iter().chain(heard) {
+            for Wanted { action, stream, by } in missed.into_iter().chain(wanted).chain(heard) {
                 control.act_later(action, Order { stream, on: None }, by);
             }
             for (level, line) in desk.news() {

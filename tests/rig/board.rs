@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
 /// How long anything may take to come about on an emulated processor.
@@ -72,6 +72,7 @@ impl Board {
     /// Runs a shell command and returns its exit code and what it printed.
     pub fn attempt(&self, command: &str) -> (i32, String) {
         let mut agent = self.agent.lock().unwrap_or_else(PoisonError::into_inner);
+        let _guard = Guard::over(self.emulator.id());
         agent.ask(command).unwrap_or_else(|error| panic!("the board doesn't answer {command:?}: {error}"))
     }
 
@@ -104,6 +105,33 @@ impl Board {
     }
 }
 
+/// Longer than any command takes that a scenario runs, by far.
+const STUCK: Duration = Duration::from_secs(120);
+
+/// Switches a board off that doesn't answer, so that who waits for it fails instead of waiting for ever.
+struct Guard {
+    answered: mpsc::Sender<()>,
+}
+
+impl Guard {
+    fn over(emulator: u32) -> Self {
+        let (answered, wait) = mpsc::channel::<()>();
+        std::thread::spawn(move || {
+            if wait.recv_timeout(STUCK) == Err(mpsc::RecvTimeoutError::Timeout) {
+                let _ = Command::new("kill").args(["-KILL", &emulator.to_string()]).status();
+            }
+        });
+        Self { answered }
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        // The thread has gone when it was too late.
+        let _ = self.answered.send(());
+    }
+}
+
 impl Agent {
     fn ask(&mut self, command: &str) -> std::io::Result<(i32, String)> {
         writeln!(self.input, "{}", base64(command.as_bytes()))?;
@@ -125,6 +153,7 @@ impl Drop for Board {
     fn drop(&mut self) {
         if std::thread::panicking() {
             let mut agent = self.agent.lock().unwrap_or_else(PoisonError::into_inner);
+            let _guard = Guard::over(self.emulator.id());
             match agent.ask("dmesg | tail -n 30") {
                 Ok((_, said)) => eprintln!("---- the board's kernel\n{said}"),
                 Err(_) => eprintln!("---- its console\n{}", std::fs::read_to_string(&self.console).unwrap_or_default()),

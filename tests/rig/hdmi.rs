@@ -171,5 +171,5 @@ fn sound_changes_its_rate(board: &Board) {
     played.is_steady(10);
     assert_eq!(appliance.source("camera", "audio"), "live");
     let correction = appliance.status("camera")["pipeline"]["audio_correction_ppm"].as_i64().expect("a number");
-    assert!(correction.abs() < 20_000, "it is taken for what it is: {correction} ppm");
+    assert!(correction.abs() < 2_000, "it is taken for what it is: {correction} ppm");
 }

@@ -189,8 +189,13 @@ impl<D: Io> V4l2Capture<D> {
         {
             self.last_signal_check = now;
             match self.device.signal() {
-                Ok(signal) if signal.size == known.size => {}
-                Ok(_) => return Err(self.no_signal("the picture size has changed")),
+                Ok(signal) if signal.size != known.size => {
+                    return Err(self.no_signal("the picture size has changed"));
+                }
+                Ok(signal) if (signal.interlaced, signal.frame_rate()) != (known.interlaced, known.frame_rate()) => {
+                    return Err(self.no_signal("it has changed"));
+                }
+                Ok(_) => {}
                 Err(error) => {
                     // A driver that can't tell while streaming says EBUSY; the deadline below holds.
                     if let Some(cause) = no_signal(&error) {

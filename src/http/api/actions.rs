@@ -56,6 +56,9 @@ fn run(call: Call<'_>) -> Reply<'_> {
             Ok(wanted) => wanted,
             Err(refused) => return *refused,
         };
+        if call.site.control().administers(&action) && !call.administers() {
+            return Problem::new(StatusCode::FORBIDDEN, "That is the administrator's to do.").into();
+        }
         let Caller { address, .. } = call.caller;
         match call.site.control().act(&action, &Order { stream, on }, &format!("{}", address.ip())).await {
             Ok(done) => json(&Done { done: sentence(&done) }),

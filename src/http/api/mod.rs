@@ -116,6 +116,11 @@ impl Call<'_> {
         self.site.access().decide(&self.asker, &Action::View(stream), access::now()).is_ok()
     }
 
+    /// Whether the caller may do what administrators do.
+    pub fn administers(&self) -> bool {
+        self.site.access().decide(&self.asker, &Action::Administer, access::now()).is_ok()
+    }
+
     /// The body as a `T`; `Err` is the answer to one that isn't.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, Box<Response<Body>>> {
         body::parse(self.headers, &self.body).map_err(|problem| Box::new(problem.into()))

@@ -239,3 +239,24 @@ async fn a_neighbour_by_a_foreign_name_is_a_stranger() {
         }
     }
 }
+
+/// What takes the box off the air for good is the administrator's; the endpoint itself is the operators' too.
+#[tokio::test]
+async fn an_operator_neither_shuts_down_nor_restarts_the_network() {
+    let site = site();
+    let visitors = visitors(&site).await;
+    let operator = visitors.iter().find(|visitor| visitor.name == "oper").expect("one");
+    for (action, expected) in [("shut_down", 403), ("restart_network", 403), ("show_address", 200), ("nothing", 404)] {
+        let Shown::Session(session) = &operator.shown else { panic!("operators sign in") };
+        let body = bytes::Bytes::from(format!("{{\"action\":\"{action}\"}}"));
+        let request = Request::post("/api/v1/actions")
+            .header("host", "box.local")
+            .header("content-type", "application/json")
+            .header("cookie", format!("{COOKIE_NAME}={session}"))
+            .body(Body::from(body))
+            .expect("a request");
+        let caller = Caller { address: SocketAddr::from((NEAR, 1)), tls: true };
+        let response = site.answer(&caller, &Limits::default(), request).await;
+        assert_eq!(response.status(), expected, "{action}");
+    }
+}

@@ -206,7 +206,11 @@ fn every_unit_of_an_h264_camera_is_delivered_and_its_buffer_given_back() {
 #[test]
 fn an_hdmi_signal_that_goes_or_changes_ends_the_capture_by_name() {
     let picture = |device: Simulated| device.picture_at(10, 1);
-    let table: [(Event, u64, &str); 5] = [
+    let slower = Signal { pixel_clock: 50 * 100, ..signal(64, 48) };
+    let halves = Signal { interlaced: true, ..signal(64, 48) };
+    let table: [(Event, u64, &str); 7] = [
+        (Event::QuietChange(Ok(slower)), 1_500, "it has changed"),
+        (Event::QuietChange(Ok(halves)), 1_500, "it has changed"),
         (Event::SourceChange(Err(libc::ENOLINK)), 1_000, "no cable, or the other end is off"),
         (Event::SourceChange(Ok(signal(1920, 1080))), 1_000, "it has changed"),
         (Event::QuietChange(Err(libc::ENOLINK)), 1_500, "no cable, or the other end is off"),

@@ -2,7 +2,7 @@
 
 import { useEffect, useState } from "preact/hooks";
 import { get, post, type Stream } from "./api.ts";
-import { refresh } from "./live.ts";
+import { refresh, streams } from "./live.ts";
 import { say } from "./notices.ts";
 import { may } from "./session.ts";
 import { Action, Card, Icon } from "./ui.tsx";
@@ -12,6 +12,8 @@ export interface BoxAction {
   name: string;
   title: string;
   on_streams: boolean;
+  /** Only an administrator may do it. */
+  administers: boolean;
   /** null: it isn't switched on and off. */
   on: boolean | null;
   available: boolean;
@@ -65,7 +67,7 @@ export function StreamActions({ stream }: { stream: Stream }) {
         ))}
         <Action icon={PATHS.mark} disabled={state !== "running"} run={async () => { await act("mark", name); await look(); }}>Mark</Action>
       </div>
-      {hidden && <p class="quiet">Viewers see the slate. No picture leaves the box.</p>}
+      {hidden && <p class="quiet">Viewers see the slate. Who looks back sees the last seconds from before.</p>}
       {muted && <p class="quiet">Viewers hear silence.</p>}
       {marks.length > 0 && (
         <details>
@@ -106,13 +108,15 @@ export function BoxActions() {
   const [actions, setActions] = useState<BoxAction[]>([]);
   const look = async (): Promise<void> => setActions((await get<{ actions: BoxAction[] }>("/actions")).actions);
   const allowed = may("operator");
+  // Somebody else's button switches, too.
+  const switched = JSON.stringify(streams.value?.map(({ name, muted, private: hidden }) => [name, muted, hidden]));
   useEffect(() => {
     if (allowed) look().catch(() => {});
-  }, [allowed]);
+  }, [allowed, switched]);
   if (!allowed || actions.length === 0) return null;
   return (
     <div class="actions" role="group" aria-label="The whole box">
-      {actions.filter(({ available }) => available).map(({ name, title, on }) => {
+      {actions.filter(({ available, administers }) => available && (!administers || may("admin"))).map(({ name, title, on }) => {
         const run = async (): Promise<void> => {
           const sure = SURE[name];
           if (sure !== undefined && !confirm(sure)) return;
