@@ -246,7 +246,7 @@ async fn an_operator_neither_shuts_down_nor_restarts_the_network() {
     let site = site();
     let visitors = visitors(&site).await;
     let operator = visitors.iter().find(|visitor| visitor.name == "oper").expect("one");
-    for (action, expected) in [("shut_down", 403), ("restart_network", 403), ("show_address", 200), ("nothing", 404)] {
+    for (action, expected) in [("shut_down", 403), ("restart_network", 403), ("mark", 409), ("nothing", 404)] {
         let Shown::Session(session) = &operator.shown else { panic!("operators sign in") };
         let body = bytes::Bytes::from(format!("{{\"action\":\"{action}\"}}"));
         let request = Request::post("/api/v1/actions")
