@@ -15,6 +15,8 @@ pub struct Played {
     pub longest: Duration,
     /// Discontinuities that came meanwhile.
     pub changes: u64,
+    /// Ticks of media time that nothing fills.
+    pub jumped: u64,
 }
 
 /// Reloads that a player goes on for: what was done shows its effect.
@@ -39,8 +41,8 @@ impl Drop for AtLast<'_> {
     }
 }
 
-/// Plays the video of `stream` until a little after `over`, asking by `get`. Panics at a part that is missing or doesn't
-/// join on to the one before.
+/// Plays the video of `stream` until a little after `over`, asking by `get`. Panics at a part that is missing or
+/// begins before the one before it ends.
 pub fn play(mut get: impl FnMut(&str) -> Response, stream: &str, over: &Over) -> Played {
     let mut ask = |path: &str| {
         let answer = get(path);
@@ -54,7 +56,7 @@ pub fn play(mut get: impl FnMut(&str) -> Response, stream: &str, over: &Over) ->
     let mut last = first.parts().map(|(place, _)| place).last().expect("a part");
     let mut next = (first.open_msn(), first.open_parts.len() as u64);
     let (mut played, mut end, mut came) =
-        (Played { parts: 0, longest: Duration::ZERO, changes: 0 }, None, Instant::now());
+        (Played { parts: 0, longest: Duration::ZERO, changes: 0, jumped: 0 }, None, Instant::now());
     let mut left = AFTERWARDS;
     while left > 0 {
         left -= usize::from(over.0.load(Ordering::Relaxed));
@@ -64,7 +66,9 @@ pub fn play(mut get: impl FnMut(&str) -> Response, stream: &str, over: &Over) ->
             let follows = [(last.0, last.1 + 1), (last.0 + 1, 0)].contains(&place);
             assert!(follows, "{place:?} came after {last:?}");
             for fragment in fragment::read(&ask(&format!("{folder}/{}", part.uri)).body) {
-                assert!(end.is_none_or(|end| end == fragment.start), "a gap at {place:?}: {end:?} {fragment:?}");
+                let expected = end.unwrap_or(fragment.start);
+                assert!(expected <= fragment.start, "time went back at {place:?}: {expected} {fragment:?}");
+                played.jumped += fragment.start - expected;
                 end = Some(fragment.end());
             }
             last = place;
@@ -100,6 +104,7 @@ impl Played {
 
     /// That it lasted `parts`, and that no wait was longer than what a player keeps in hand.
     pub fn is_steady(&self, parts: usize) {
+        assert_eq!(self.jumped, 0, "{self:?}");
         assert!(self.parts >= parts, "{self:?}, and {parts} were due");
         assert!(self.longest < Duration::from_secs(3), "{self:?}");
     }

@@ -5,6 +5,7 @@ use crate::appliance::Appliance;
 use crate::board::Board;
 use crate::devices::{Camera, Loopback, fault, shows_bars};
 use crate::ffmpeg;
+use std::time::Duration;
 
 pub const SCENARIOS: &[Scenario] = &[
     ("cameras::a_webcam_is_streamed", a_webcam_is_streamed),
@@ -17,6 +18,7 @@ pub const SCENARIOS: &[Scenario] = &[
     ("cameras::a_format_that_it_lacks_is_said", a_format_that_it_lacks_is_said),
     ("cameras::bad_jpegs_are_passed_over", bad_jpegs_are_passed_over),
     ("cameras::a_loopback_s_writer_ends_and_comes_back", a_loopback_s_writer_ends_and_comes_back),
+    ("cameras::one_that_encodes_goes_straight_through", one_that_encodes_goes_straight_through),
 ];
 
 /// A stream of the camera, small enough for an emulated processor.
@@ -198,4 +200,41 @@ fn a_loopback_s_writer_ends_and_comes_back(board: &Board) {
     for cause in ["no pictures come", "no good picture", "nothing feeds"] {
         assert_eq!(appliance.said(cause), 1, "{cause}");
     }
+}
+
+/// Ten access units as a camera with an encoder sends them, a file each; the first has parameter sets.
+fn h264(board: &Board) -> String {
+    let folder = std::env::temp_dir().join(format!("rig-h264-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let files = folder.join("%d.h264");
+    let picture = ["-f", "lavfi", "-i", "pal75bars=size=320x180:rate=10", "-frames:v", "10", "-pix_fmt", "yuv420p"];
+    let coding =
+        ["-c:v", "libx264", "-tune", "zerolatency", "-g", "10", "-f", "image2", files.to_str().expect("UTF-8")];
+    ffmpeg::ffmpeg(&[&picture[..], &coding].concat());
+    let names: Vec<String> = (1..=10).map(|number| format!("{number}.h264")).collect();
+    for name in &names {
+        board.write(&format!("/tmp/{name}"), &std::fs::read(folder.join(name)).expect("an access unit"));
+    }
+    let _ = std::fs::remove_dir_all(folder);
+    names.iter().map(|name| format!("/tmp/{name} ")).collect()
+}
+
+fn one_that_encodes_goes_straight_through(board: &Board) {
+    let (camera, units) = (Loopback::plug_in(board), h264(board));
+    let writer = camera.feed("H264", &units, 0.05);
+    let appliance = Appliance::start(board, &stream(&camera.node, ", format = \"h264\""));
+    appliance.wait_until_live("camera", "video");
+    appliance.wait_for_segments("camera", 2);
+    assert!(appliance.pictures("camera", 2).iter().all(shows_bars));
+    assert_eq!(appliance.said("openh264 encodes"), 0, "nothing is encoded here");
+    let played = appliance.played_while("camera", || {
+        camera.stop(writer);
+        appliance.wait_for_picture("camera", |picture| !shows_bars(picture));
+        camera.feed("H264", &units, 0.05);
+        appliance.wait_until_live("camera", "video");
+        appliance.wait_for_picture("camera", shows_bars);
+    });
+    assert_eq!(played.changes, 2, "to the slate and back: {played:?}");
+    // The camera's pictures have their own times: each change may cost a frame's, at 90,000 a second.
+    assert!(played.jumped < 2 * 9_000 && played.longest < Duration::from_secs(3), "{played:?}");
 }
