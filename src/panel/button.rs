@@ -33,6 +33,8 @@ pub struct Button {
     /// The contact as it was last heard of, and since when.
     contact: bool,
     contact_since: MonoTime,
+    /// The last edge, until the debounce time after it is over: more of them may have been than were heard of.
+    heard: Option<MonoTime>,
     /// What counts.
     pressed: bool,
     phase: Phase,
@@ -54,6 +56,8 @@ enum Phase {
 enum Step {
     /// The contact has stayed.
     Settle,
+    /// It is time to look how it was found.
+    Look,
     /// It was held long, or no second press came.
     TimeIsUp,
 }
@@ -63,7 +67,7 @@ impl Button {
     /// go.
     pub fn new(timing: Timing, pressed: bool, now: MonoTime) -> Self {
         let phase = if pressed { Phase::Told } else { Phase::Idle };
-        Self { timing, contact: pressed, contact_since: now, pressed, phase }
+        Self { timing, contact: pressed, contact_since: now, heard: None, pressed, phase }
     }
 
     /// The contact has changed. What was certain before that is told.
@@ -71,11 +75,23 @@ impl Button {
         // Edges come in their order; a clock that says otherwise isn't believed.
         let at = at.max(self.contact_since);
         let told = self.poll(at);
+        self.heard = Some(at);
         if closed != self.contact {
             self.contact = closed;
             self.contact_since = at;
         }
         told
+    }
+
+    /// As the contact is found when [`Button::deadline`] is over, before it is polled: of a contact that bounces,
+    /// edges get lost. It changed at the last edge, or in time: nobody holds a button by losing an edge.
+    pub fn found(&mut self, closed: bool, now: MonoTime) {
+        if closed != self.contact {
+            let in_time = || self.deadline().map_or(now, |due| due.plus_nanos(-1).min(now));
+            let in_time = self.heard.unwrap_or_else(in_time);
+            self.contact = closed;
+            self.contact_since = in_time.max(self.contact_since);
+        }
     }
 
     /// What is certain by `now`, in its order.
@@ -88,6 +104,10 @@ impl Button {
                 Step::Settle => {
                     self.pressed = self.contact;
                     self.settled(self.contact_since)
+                }
+                Step::Look => {
+                    self.heard = None;
+                    None
                 }
                 Step::TimeIsUp => self.time_is_up(),
             };
@@ -110,7 +130,8 @@ impl Button {
         };
         // A change that began in time, though it may still turn out to be none.
         let up = up.filter(|up| settle.is_none() || self.contact_since >= *up);
-        let steps = [(up, Step::TimeIsUp), (settle, Step::Settle)];
+        let look = self.heard.map(|heard| heard + self.timing.debounce);
+        let steps = [(up, Step::TimeIsUp), (settle, Step::Settle), (look, Step::Look)];
         steps.into_iter().filter_map(|(due, step)| Some((due?, step))).min_by_key(|(due, _)| *due)
     }
 

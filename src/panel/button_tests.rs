@@ -79,6 +79,41 @@ fn what_is_held_at_the_start_says_nothing_until_it_is_let_go() {
 }
 
 #[test]
+fn a_lost_edge_makes_no_long_press() {
+    let at = MonoTime::from_millis;
+    let mut button = Button::new(TIMING, false, at(0));
+    button.edge(at(1_000), true);
+    assert_eq!(button.poll(at(1_100)), []);
+    // It was let go, and nobody heard of it.
+    let due = button.deadline().expect("it may become a long one");
+    button.found(false, due);
+    assert_eq!(button.poll(due), []);
+    assert_eq!(button.poll(at(5_000)), [Press::Short]);
+    // What is as it was heard of changes nothing.
+    button.edge(at(6_000), true);
+    button.found(true, at(6_800));
+    assert_eq!(button.poll(at(6_800)), [Press::Long]);
+}
+
+#[test]
+fn an_edge_that_was_lost_among_bounces_is_made_up_for() {
+    let at = MonoTime::from_millis;
+    let mut button = Button::new(TIMING, false, at(0));
+    button.edge(at(1_000), true);
+    assert_eq!(button.poll(at(1_100)), []);
+    // It opened, closed and opened: the last was lost.
+    button.edge(at(1_200), false);
+    button.edge(at(1_205), true);
+    let due = button.deadline().expect("it is looked at");
+    assert_eq!(due, at(1_225));
+    button.found(false, due);
+    assert_eq!(button.poll(due), []);
+    assert_eq!(button.deadline(), Some(at(1_605)), "a second one may follow the end of the first");
+    assert_eq!(button.poll(at(1_605)), [Press::Short]);
+    assert_eq!(button.deadline(), None);
+}
+
+#[test]
 fn a_clock_that_goes_back_is_not_believed() {
     let mut button = Button::new(TIMING, false, MonoTime::from_millis(1_000));
     button.edge(MonoTime::from_millis(500), true);

@@ -55,6 +55,11 @@ impl Pins for Cdev {
         Ok(closed)
     }
 
+    fn is_closed(&mut self, button: usize) -> Option<bool> {
+        let taken = self.buttons.get(&button)?;
+        taken.request.value(taken.line).ok().map(|value| value == Value::Active)
+    }
+
     fn take_light(&mut self, light: usize, line: &LineConfig) -> Result<(), PinError> {
         let taken = take(line, |builder| {
             builder.as_output(Value::Inactive);

@@ -138,6 +138,11 @@ impl Desk {
             self.take_button(number, now);
             let Some(at) = self.buttons.get_mut(number) else { continue };
             if let Some(button) = &mut at.button {
+                if button.deadline().is_some_and(|due| due <= now)
+                    && let Some(closed) = self.pins.is_closed(number)
+                {
+                    button.found(closed, now);
+                }
                 let presses = button.poll(now);
                 until = button.deadline().map_or(until, |deadline| until.min(deadline));
                 wanted.extend(presses.into_iter().filter_map(|press| does(&at.config, press)));

@@ -55,6 +55,10 @@ impl Pins for Pi {
         Ok(closed)
     }
 
+    fn is_closed(&mut self, button: usize) -> Option<bool> {
+        self.buttons.get(&button).map(|(pin, active)| is_closed(pin.read(), *active))
+    }
+
     fn take_light(&mut self, light: usize, line: &LineConfig) -> Result<(), PinError> {
         let pin = self.pin(line)?;
         let pin = match line.active {

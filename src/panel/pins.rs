@@ -35,6 +35,9 @@ pub trait Pins {
     /// Takes a line as an input; says whether the contact is closed.
     fn take_button(&mut self, button: usize, line: &LineConfig, pull: Option<Pull>) -> Result<bool, PinError>;
 
+    /// Whether a button's contact is closed now.
+    fn is_closed(&mut self, button: usize) -> Option<bool>;
+
     /// Takes a line as an output, off.
     fn take_light(&mut self, light: usize, line: &LineConfig) -> Result<(), PinError>;
 
