@@ -262,6 +262,17 @@ fn a_key_frame_comes_when_it_is_asked_for() {
 }
 
 #[test]
+fn the_bitrate_changes_while_it_runs() {
+    let (mut machine, simulated) = open(|_| ());
+    run(&mut machine, 0, 5);
+    let calls = simulated.state().calls.len();
+    machine.set_bitrate(600_000).expect("a bitrate");
+    assert_eq!(run(&mut machine, 5, 5).len(), 5);
+    assert_eq!(simulated.state().control(Control::Bitrate), Some(600_000));
+    assert_eq!(simulated.state().calls.len(), calls, "nothing is stopped for it");
+}
+
+#[test]
 fn lent_pictures_are_not_copied_and_are_given_back() {
     let (mut machine, simulated) = open(|_| ());
     let pictures: Vec<RawFrame> = (0..20).map(|i| lent(i, PADDED)).collect();
