@@ -43,9 +43,10 @@ fn plays(report: &Value) {
     assert_eq!(report["problems"], serde_json::json!([]));
     assert_eq!(number(report, "stalls"), 0.0, "it never waits");
     let (seconds, media) = (number(report, "seconds"), number(report, "media_seconds"));
-    assert!((media / seconds - 1.0).abs() < 0.1, "{media} s of video in {seconds} s");
-    let decoded = number(report, "frames_decoded") / seconds;
-    assert!((27.0..=33.0).contains(&decoded), "{decoded} frames a second");
+    // After a hold-up the page plays up to a tenth faster until it is as close to live as before.
+    assert!((0.9..1.15).contains(&(media / seconds)), "{media} s of video in {seconds} s");
+    let decoded = number(report, "frames_decoded") / media;
+    assert!((27.0..=33.0).contains(&decoded), "{decoded} frames for each second of video");
     assert!(number(report, "frames_presented") > 5.0 * seconds, "the picture moves");
 }
 
