@@ -454,6 +454,9 @@ impl VideoLine {
         let overlap = self.end.saturating_sub(unit.dts);
         if self.ended || (needs_key_frame && !unit.keyframe) || (after_a_slate && overlap > length) {
             self.report.dropped_units.add(1);
+            if after_a_slate && self.end > i64::MIN {
+                self.slate_in_its_time(&track, &unit, now);
+            }
             return;
         }
         if after_a_slate {
@@ -492,6 +495,15 @@ impl VideoLine {
         self.set_private(true);
         self.leave_relay();
         self.live();
+        self.slate_in_its_time(track, unit, now);
+    }
+
+    /// The slate goes on by the time of the source's pictures, which come later than they are taken: by the present's
+    /// it would always be ahead of them, and they could never take its place.
+    fn slate_in_its_time(&mut self, track: &Track, unit: &AccessUnit, now: MonoTime) {
+        if self.ended {
+            return;
+        }
         let slots = self.pacer.push(MonoTime::from_ticks(unit.dts, track.timescale), now);
         self.fill(slots, None, now);
     }

@@ -318,6 +318,36 @@ fn encoded_pictures_go_straight_through_and_a_slate_bridges_their_absence() {
     }
 }
 
+/// A camera with an encoder of its own needs its time: each picture comes some frames after it was taken.
+#[test]
+fn encoded_pictures_that_come_late_are_taken_again_after_an_outage() {
+    for late in [0, 30_000_000, 80_000_000, 400_000_000] {
+        let mut rig = Rig::new();
+        let theirs = track(64, 48, b"theirs");
+        let unit = |rig: &mut Rig, keyframe| {
+            let arrives = rig.now;
+            let dts = arrives.plus_nanos(-late).ticks(Timescale::VIDEO);
+            let unit = AccessUnit { dts, pts: dts, duration: FRAME as u32, keyframe, data: Bytes::from_static(b"u") };
+            rig.line.handle(Mail::Unit { track: Arc::clone(&theirs), unit }, arrives);
+            rig.pass(Duration::from_nanos(33_333_333));
+        };
+        (0..60).for_each(|n| unit(&mut rig, n % 30 == 0));
+        rig.line.handle(Mail::Away("unplugged".into()), rig.now);
+        rig.pass(Duration::from_secs(5));
+        rig.line.handle(Mail::Here(FrameRate::new(30, 1)), rig.now);
+        (0..90).for_each(|n| unit(&mut rig, n % 30 == 0));
+        assert_eq!(rig.state(), SourceState::Live, "{late} ns late");
+        let units = drain(&mut rig.reader);
+        let back = units.iter().rposition(|(track, _)| *track != theirs).expect("a slate") + 1;
+        assert!(units.len() - back >= 45, "{late} ns late: {} of 90 after the slate", units.len() - back);
+        assert!(units[back].1.keyframe);
+        for pair in units.windows(2) {
+            let gap = pair[1].1.dts - pair[0].1.dts - i64::from(pair[0].1.duration);
+            assert!((0..=2 * FRAME).contains(&gap), "{late} ns late: {gap}");
+        }
+    }
+}
+
 #[test]
 fn a_program_that_ended_is_bridged_at_once() {
     let mut rig = Rig::new();
