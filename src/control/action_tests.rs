@@ -173,6 +173,20 @@ async fn a_camera_that_is_switched_off_stays_so_over_restarts() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_stream_that_is_stopped_behind_the_slate_leaves_no_pictures_behind() {
+    let control = box_with(TWO).await;
+    control.act("slate", &order(Some("camera"), None), "a test").await.expect("done");
+    for name in ["camera", "desk"] {
+        control.stop(name).await.expect("it stops");
+    }
+    assert!(control.served("camera").is_none());
+    assert!(control.served("desk").is_some(), "players read that it is over");
+    control.start("camera").await.expect("it starts");
+    assert!(control.served("camera").is_some());
+    end(&control).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn states_follow_the_streams() {
     let control = box_with(TWO).await;
     let of = |state: &str| control.status().of(state);

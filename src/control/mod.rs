@@ -447,9 +447,14 @@ impl Control {
         };
         let Some(mut running) = running else { return Ok(()) };
         let stopped = running.stop(&self.runtime);
+        let private = self.streams.get(name).is_some_and(|stream| stream.is_private());
         if let Some(entry) = self.entries_mut().get_mut(name) {
             match stopped {
-                Ok(()) => entry.state = State::Stopped,
+                Ok(()) => {
+                    entry.state = State::Stopped;
+                    // What a playlist that has ended holds, it holds on: also pictures of before the slate.
+                    entry.served = entry.served.take().filter(|_| !private);
+                }
                 Err(_) => entry.running = Some(running),
             }
         }

@@ -84,10 +84,12 @@ impl Pins for Pi {
         let pins: Vec<_> = self.buttons.values().map(|(pin, _)| pin).collect();
         let (number, event) = match self.gpio.poll_interrupts(&pins, false, Some(timeout)) {
             Ok(heard) => heard.map(|(pin, event)| (pin.pin(), event))?,
+            // Whichever button it was: it is given back, said, and taken again later.
             Err(error) => {
-                log::debug!("{HEADER}: {error}");
-                std::thread::sleep(timeout);
-                return None;
+                let (&button, (pin, _)) = self.buttons.first_key_value()?;
+                let failed = told(pin.pin(), &error);
+                self.buttons.remove(&button);
+                return Some((button, Err(failed)));
             }
         };
         let (&button, (_, active)) = self.buttons.iter().find(|(_, (pin, _))| pin.pin() == number)?;

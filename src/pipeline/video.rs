@@ -223,6 +223,7 @@ impl VideoLine {
         for slot in slots {
             if slot.kind == pacer::Kind::New
                 && let Some(frame) = new.take()
+                && !self.covered
             {
                 self.take_picture(frame);
             }

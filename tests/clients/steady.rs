@@ -89,19 +89,6 @@ fn discontinuities(media: &Media) -> u64 {
 }
 
 impl Played {
-    /// The same track all the time, without a gap or a long wait.
-    #[allow(dead_code, reason = "clients that change the track know no such stretch")]
-    pub fn goes_on(&self) {
-        self.is_steady(1);
-        assert_eq!(self.changes, 0, "{self:?}");
-    }
-
-    /// That it lasted `parts`, however long some of them took.
-    #[allow(dead_code, reason = "the rig's, where an encoder may be slower than real time")]
-    pub fn lasts(&self, parts: usize) {
-        assert!(self.parts >= parts, "{self:?}, and {parts} were due");
-    }
-
     /// That it lasted `parts`, and that no wait was longer than what a player keeps in hand.
     pub fn is_steady(&self, parts: usize) {
         assert_eq!(self.jumped, 0, "{self:?}");

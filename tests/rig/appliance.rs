@@ -176,6 +176,20 @@ impl<'a> Appliance<'a> {
     }
 }
 
+/// What scenarios want of a stretch of playing.
+impl Played {
+    /// The same track all the time, without a gap or a long wait.
+    pub fn goes_on(&self) {
+        self.is_steady(1);
+        assert_eq!(self.changes, 0, "{self:?}");
+    }
+
+    /// That it lasted `parts`, however long some of them took: an encoder may be slower than real time here.
+    pub fn lasts(&self, parts: usize) {
+        assert!(self.parts >= parts, "{self:?}, and {parts} were due");
+    }
+}
+
 impl Drop for Appliance<'_> {
     fn drop(&mut self) {
         if std::thread::panicking() {

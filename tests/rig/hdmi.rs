@@ -64,6 +64,7 @@ fn another_signal_is_another_picture_size(board: &Board) {
         }
     });
     played.lasts(10);
+    assert_eq!(appliance.count("camera", "bytes_copied"), 0, "the encoder reads pictures where the driver put them");
     // At 60 a second there may be no picture before the first change is told.
     assert!(appliance.said("has no signal: ") <= 2, "each change is said once at most:\n{}", appliance.log());
 }
@@ -82,6 +83,7 @@ fn another_signal_is_scaled_where_a_size_is_given(board: &Board) {
     played.is_steady(10);
     let pictures = appliance.pictures("camera", 1);
     assert!(pictures.iter().all(|picture| (picture.width, picture.height) == (320, 180)), "its size stays");
+    assert!(appliance.count("camera", "bytes_copied") > 0, "that has its price, and it is told");
     assert_eq!(appliance.map("camera"), map, "players notice nothing");
 }
 
