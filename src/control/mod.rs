@@ -118,8 +118,8 @@ impl Control {
     pub fn new(supervisor: Supervisor, runtime: Handle, epoch: Epoch) -> Arc<Self> {
         let actions = Actions::default();
         actions.register(own::Mark);
-        actions.register(own::Mute);
-        actions.register(own::Slate);
+        actions.register(own::MUTE);
+        actions.register(own::SLATE);
         own::Program::all().into_iter().for_each(|program| actions.register(program));
         Arc::new(Self {
             supervisor,

@@ -8,15 +8,13 @@ use crate::config::{ActionsConfig, Inputs, StreamConfig};
 use crate::stream::Stream;
 use std::sync::Arc;
 
-/// Silence in the place of the sound.
-pub struct Mute;
-/// The slate in the place of the picture.
-pub struct Slate;
 /// Remembers this moment.
 pub struct Mark;
 
 /// A switch of streams.
 pub(super) struct Switch {
+    name: &'static str,
+    title: &'static str,
     /// Which streams have what is switched, and what that is called.
     has: fn(&StreamConfig) -> bool,
     what: &'static str,
@@ -27,7 +25,10 @@ pub(super) struct Switch {
     said: [&'static str; 2],
 }
 
+/// Silence in the place of the sound.
 pub(super) const MUTE: Switch = Switch {
+    name: "mute",
+    title: "Mute",
     has: |config| !matches!(config.inputs, Inputs::Separate { audio: None, .. }),
     what: "sound",
     is_on: Stream::is_muted,
@@ -36,7 +37,10 @@ pub(super) const MUTE: Switch = Switch {
     said: ["the sound goes out", "muted"],
 };
 
+/// The slate in the place of the picture.
 pub(super) const SLATE: Switch = Switch {
+    name: "slate",
+    title: "Slate",
     has: |config| !matches!(config.inputs, Inputs::Separate { video: None, .. }),
     what: "picture",
     is_on: Stream::is_private,
@@ -61,12 +65,12 @@ impl Switch {
     }
 
     /// Of several streams, it is on when it is for all.
-    fn is_on(&self, control: &Control, name: Option<&str>) -> bool {
+    fn on_for(&self, control: &Control, name: Option<&str>) -> bool {
         let streams = self.streams(control, name);
         !streams.is_empty() && streams.iter().all(|stream| (self.is_on)(stream))
     }
 
-    fn turn<'a>(&'static self, control: &'a Arc<Control>, order: &'a Order) -> Run<'a> {
+    fn turn<'a>(&'a self, control: &'a Arc<Control>, order: &'a Order) -> Run<'a> {
         Box::pin(async move {
             let name = order.stream.as_deref();
             let streams = self.streams(control, name);
@@ -74,7 +78,7 @@ impl Switch {
                 let who = name.unwrap_or("the box");
                 return Err(ActionError::Refused { why: format!("{who} has no {}", self.what) });
             }
-            let on = order.on.unwrap_or_else(|| !self.is_on(control, name));
+            let on = order.on.unwrap_or_else(|| !self.on_for(control, name));
             for stream in &streams {
                 if (self.is_on)(stream) != on {
                     (self.set)(stream, on);
@@ -92,13 +96,13 @@ impl Switch {
     }
 }
 
-impl Act for Mute {
+impl Act for Switch {
     fn name(&self) -> &'static str {
-        "mute"
+        self.name
     }
 
     fn title(&self) -> &'static str {
-        "Mute"
+        self.title
     }
 
     fn on_streams(&self) -> bool {
@@ -106,33 +110,11 @@ impl Act for Mute {
     }
 
     fn is_on(&self, control: &Control, stream: Option<&str>) -> Option<bool> {
-        Some(MUTE.is_on(control, stream))
+        Some(self.on_for(control, stream))
     }
 
     fn run<'a>(&'a self, control: &'a Arc<Control>, order: &'a Order) -> Run<'a> {
-        MUTE.turn(control, order)
-    }
-}
-
-impl Act for Slate {
-    fn name(&self) -> &'static str {
-        "slate"
-    }
-
-    fn title(&self) -> &'static str {
-        "Slate"
-    }
-
-    fn on_streams(&self) -> bool {
-        true
-    }
-
-    fn is_on(&self, control: &Control, stream: Option<&str>) -> Option<bool> {
-        Some(SLATE.is_on(control, stream))
-    }
-
-    fn run<'a>(&'a self, control: &'a Arc<Control>, order: &'a Order) -> Run<'a> {
-        SLATE.turn(control, order)
+        self.turn(control, order)
     }
 }
 
