@@ -4,7 +4,7 @@
 //! (`tests/architecture.rs` holds that):
 //!
 //! ```text
-//! time < media < codec < container < stream < {access capture decode encode package} < {pipeline snapshot} < control < {discovery tls webhook} < {http panel} < app < main
+//! time < media < codec < container < stream < {access capture decode encode package} < {pipeline snapshot} < control < {discovery tls webhook webrtc} < {http panel} < app < main
 //! ```
 //!
 //! `config`, `state`, `supervisor` and `system` stand beside the line: shells use them, cores don't.
@@ -33,6 +33,7 @@ pub mod tls;
 
 pub mod discovery;
 pub mod webhook;
+pub mod webrtc;
 
 pub mod http;
 pub mod panel;

@@ -19,7 +19,7 @@ const LINE: &[&[&str]] = &[
     &["access", "capture", "decode", "encode", "package"],
     &["pipeline", "snapshot"],
     &["control"],
-    &["discovery", "tls", "webhook"],
+    &["discovery", "tls", "webhook", "webrtc"],
     &["http", "panel"],
     &["app"],
     &["main"],
@@ -59,6 +59,8 @@ const CORES: &[(&str, &[&str])] = &[
     ("tls/names.rs", &[]),
     ("tls/profile.rs", &[]),
     ("tls/renewal.rs", &[]),
+    ("webrtc/packets.rs", &[]),
+    ("webrtc/stun.rs", &[]),
 ];
 
 /// What a core doesn't name, and why.

@@ -1,0 +1,52 @@
+//! Access units as RTP payloads: H.264 by RFC 6184 (non-interleaved), Opus by RFC 7587. Pure.
+
+use crate::codec::nal;
+use crate::media::{AccessUnit, Codec, Track};
+use crate::time::{Timescale, rescale};
+use bytes::Bytes;
+use rtc::rtp::codec::h264::H264Payloader;
+use rtc::rtp::packetizer::Payloader;
+
+/// Bytes of a payload at most: what is left of Ethernet's 1,500 by IPv6, UDP, SRTP, extensions, and a tunnel.
+const MAX_PAYLOAD: usize = 1_180;
+
+/// One access unit, ready for every viewer.
+#[derive(Debug, Clone)]
+pub struct Packets {
+    pub kind: Kind,
+    /// By the codec's RTP clock; its lowest 32 bits are sent.
+    pub timestamp: u32,
+    /// A viewer can begin here.
+    pub starts: bool,
+    pub payloads: Vec<Bytes>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Video,
+    Audio,
+}
+
+/// `None` for a codec that browsers aren't sent by RTP.
+pub fn packetise(track: &Track, unit: &AccessUnit) -> Option<Packets> {
+    match &track.codec {
+        Codec::H264(params) => {
+            let sets: &[&[u8]] = if unit.keyframe { &[&params.sps, &params.pps] } else { &[] };
+            let annex_b = nal::to_annex_b(sets, &unit.data);
+            let payloads = H264Payloader::default().payload(MAX_PAYLOAD, &annex_b).ok()?;
+            let timestamp = rtp_clock(rescale(unit.pts, track.timescale, Timescale::VIDEO));
+            Some(Packets { kind: Kind::Video, timestamp, starts: unit.keyframe, payloads })
+        }
+        // Its timescale is the RTP clock.
+        Codec::Opus(_) => {
+            let timestamp = rtp_clock(unit.pts);
+            Some(Packets { kind: Kind::Audio, timestamp, starts: true, payloads: vec![unit.data.clone()] })
+        }
+        Codec::Aac(_) => None,
+    }
+}
+
+/// It wraps.
+fn rtp_clock(ticks: i64) -> u32 {
+    ticks.rem_euclid(1 << 32) as u32
+}
