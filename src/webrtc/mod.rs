@@ -1,13 +1,21 @@
-//! WebRTC: streams to browsers at conversational delay.
+//! WebRTC: streams to and from browsers at conversational delay.
 //!
-//! `packets` makes RTP payloads of access units, once for all viewers; `viewer` is one viewer's connection
-//! around the sans-IO core of the `rtc` crate; `server` is the one UDP socket with everybody behind it.
-//! Not here: WHEP's requests and answers (`http`), who may watch (`access`), encoding.
+//! `peer` is one connection around the sans-IO core of the `rtc` crate, with what is negotiated in `codecs` and
+//! what is heard by RTCP in `rtcp`; `packets` makes RTP payloads of access units, once for all viewers; `viewer`
+//! is what somebody who watches a stream is sent, and `feeder` where that comes from; `server` is the one UDP
+//! socket with everybody behind it.
+//! Not here: WHEP's and WHIP's requests and answers (`http`), who may watch or publish (`access`), encoding.
 
-mod key_frames;
+mod codecs;
+mod feeder;
 mod packets;
+pub mod peer;
+mod rtcp;
 pub mod server;
 mod stun;
 #[cfg(test)]
 mod tests;
 mod viewer;
+
+pub use packets::Kind;
+pub use server::Server;

@@ -1,58 +1,62 @@
-//! The one UDP socket, and the task that has all viewers behind it.
+//! The one UDP socket, and the task that has all peers behind it.
 //!
 //! Who a datagram is for: a STUN request says so by its user name; everything else comes from an address to which
-//! an answer to such a request has gone. What `rtc` does with it, `viewer` knows.
+//! an answer to such a request has gone. What `rtc` does with it, `peer` knows; what a peer is there for, the
+//! roles ([`Role`]), each in a file of its own.
 
-#![allow(clippy::disallowed_methods, reason = "a shell: viewers are handed the time")]
+#![allow(clippy::disallowed_methods, reason = "a shell: peers are handed the time")]
 
-use super::packets::{Kind, Packets, packetise};
+use super::feeder::{Feeder, Media};
+use super::packets::{Kind, Packets};
+use super::peer::{Identity, Peer, PeerEvent};
 use super::stun;
 use super::viewer::{Numbers, Viewer};
-use crate::media::TrackId;
-use crate::stream::{Read, Start, Stream};
+use crate::stream::Stream;
+use crate::time::MonoTime;
 use quinn_udp::{RecvMeta, Transmit, UdpSockRef, UdpSocketState};
 use rtc::crypto::{SignatureScheme, default_provider};
 use rtc::peer_connection::certificate::{CertificateParams, RTCCertificate};
 use std::collections::{BTreeMap, HashMap};
 use std::io::{self, IoSliceMut};
-use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use thiserror::Error;
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::AbortHandle;
 
-/// Viewers at once; each holds some 400 KB.
-pub const MAX_VIEWERS: usize = 500;
-/// Viewers that have an answer and haven't come yet. Each is gone after [`CONNECT_WITHIN`].
-const MAX_COMING: usize = 32;
+/// Peers at once; each holds some 400 KB.
+pub const MAX_PEERS: usize = 500;
+/// Peers that have an answer and haven't come yet. Each is gone after [`CONNECT_WITHIN`].
+const MAX_COMING: usize = 64;
 const CONNECT_WITHIN: Duration = Duration::from_secs(15);
 /// Access units on their way from the streams' feeders.
 const MEDIA_QUEUE: usize = 256;
 const COMMAND_QUEUE: usize = 64;
-/// Key frames that one stream's viewers can ask for.
-const KEY_FRAME_EVERY: Duration = Duration::from_millis(500);
 /// Datagrams that are read before others get their turn.
 const READ_AT_ONCE: usize = 64;
-/// Larger than any datagram that a viewer sends.
+/// Larger than any datagram that a peer sends.
 const DATAGRAM: usize = 2_048;
+/// How often viewers are told when a picture was taken.
+const TELL_CAPTURE_EVERY: Duration = Duration::from_millis(500);
 
 /// Why an offer isn't answered.
 #[derive(Debug, Error)]
-pub enum WatchError {
+pub enum OfferError {
     #[error("the offer can't be answered: {0}")]
     Offer(String),
-    #[error("the offer takes neither H.264 (packetization-mode=1) nor Opus")]
+    #[error("the offer has neither H.264 (packetization-mode=1) nor Opus")]
     NoCodec,
-    #[error("too many are watching")]
+    #[error("too many are connected")]
     Full,
+    #[error("there is no such session")]
+    NoSession,
     #[error("the server is ending")]
     Ending,
 }
 
-/// A viewer that may come now.
+/// A peer that may come now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
     /// Names the session; nobody can guess it.
@@ -60,16 +64,45 @@ pub struct Answer {
     pub sdp: String,
 }
 
+type Reply<T> = oneshot::Sender<Result<T, OfferError>>;
+
 enum Command {
-    Watch { stream: Arc<Stream>, offer: String, reply: oneshot::Sender<Result<Answer, WatchError>> },
-    Leave { id: String, reply: oneshot::Sender<bool> },
+    Watch {
+        stream: Arc<Stream>,
+        offer: String,
+        reply: Reply<Answer>,
+    },
+    /// A later offer of a session: other tracks, or an ICE restart.
+    Again {
+        id: String,
+        offer: String,
+        reply: Reply<String>,
+    },
+    Candidates {
+        id: String,
+        candidates: Vec<String>,
+        reply: Reply<()>,
+    },
+    /// The offer and the answer that hold now.
+    Agreed {
+        id: String,
+        reply: Reply<(String, String)>,
+    },
+    Leave {
+        id: String,
+        reply: oneshot::Sender<bool>,
+    },
 }
+
+/// Viewers a stream.
+type Audience = Arc<Mutex<BTreeMap<String, usize>>>;
 
 /// Talks to the task.
 #[derive(Debug, Clone)]
 pub struct Server {
     commands: mpsc::Sender<Command>,
     address: SocketAddr,
+    audience: Audience,
 }
 
 impl Server {
@@ -85,6 +118,7 @@ impl Server {
         let address = socket.local_addr()?;
         let certificate = certificate().map_err(io::Error::other)?;
         let (commands, orders) = mpsc::channel(COMMAND_QUEUE);
+        let audience = Audience::default();
         let task = Task {
             socket,
             state,
@@ -96,60 +130,80 @@ impl Server {
             by_ufrag: HashMap::new(),
             by_address: HashMap::new(),
             feeders: BTreeMap::new(),
+            audience: Arc::clone(&audience),
         };
-        Ok((Self { commands, address }, task.run(orders)))
+        Ok((Self { commands, address, audience }, task.run(orders)))
     }
 
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    pub async fn watch(&self, stream: Arc<Stream>, offer: String) -> Result<Answer, WatchError> {
-        let (reply, answer) = oneshot::channel();
-        let command = Command::Watch { stream, offer, reply };
-        self.commands.send(command).await.map_err(|_| WatchError::Ending)?;
-        answer.await.map_err(|_| WatchError::Ending)?
+    /// How many watch a stream now.
+    pub fn viewers(&self, stream: &str) -> usize {
+        lock(&self.audience).get(stream).copied().unwrap_or_default()
     }
 
-    /// Whether there was such a viewer.
+    /// Answers somebody who wants to watch a stream.
+    pub async fn watch(&self, stream: Arc<Stream>, offer: String) -> Result<Answer, OfferError> {
+        self.ask(|reply| Command::Watch { stream, offer, reply }).await
+    }
+
+    /// Answers a later offer of a session.
+    pub async fn again(&self, id: String, offer: String) -> Result<String, OfferError> {
+        self.ask(|reply| Command::Again { id, offer, reply }).await
+    }
+
+    /// Takes a peer's candidates that come after its offer.
+    pub async fn candidates(&self, id: String, candidates: Vec<String>) -> Result<(), OfferError> {
+        self.ask(|reply| Command::Candidates { id, candidates, reply }).await
+    }
+
+    /// The offer and the answer of a session that hold now.
+    pub async fn agreed(&self, id: String) -> Result<(String, String), OfferError> {
+        self.ask(|reply| Command::Agreed { id, reply }).await
+    }
+
+    /// Ends a session; whether there was one.
     pub async fn leave(&self, id: String) -> bool {
         let (reply, was_there) = oneshot::channel();
         self.commands.send(Command::Leave { id, reply }).await.is_ok() && was_there.await.unwrap_or(false)
     }
+
+    async fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, OfferError> {
+        let (reply, answer) = oneshot::channel();
+        self.commands.send(command(reply)).await.map_err(|_| OfferError::Ending)?;
+        answer.await.map_err(|_| OfferError::Ending)?
+    }
+}
+
+fn lock(audience: &Audience) -> MutexGuard<'_, BTreeMap<String, usize>> {
+    audience.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn certificate() -> Result<RTCCertificate, rtc::shared::error::Error> {
-    let provider = default_provider().map_err(|error| rtc::shared::error::Error::Other(error.to_string()))?;
-    let params = CertificateParams::new(vec!["capturebox".to_owned()])
-        .map_err(|error| rtc::shared::error::Error::Other(error.to_string()))?;
+    let other = |error: &dyn std::fmt::Display| rtc::shared::error::Error::Other(error.to_string());
+    let provider = default_provider().map_err(|error| other(&error))?;
+    let params = CertificateParams::new(vec!["capturebox".to_owned()]).map_err(|error| other(&error))?;
     RTCCertificate::generate(provider.crypto(), SignatureScheme::EcdsaP256Sha256, params)
+}
+
+/// What a peer is there for.
+enum Role {
+    Viewer { stream: String, viewer: Viewer, told_capture: Instant },
 }
 
 struct Session {
     id: String,
-    stream: String,
-    viewer: Viewer,
+    peer: Peer,
+    role: Role,
+    /// As the last answer had it: a restart changes it.
     ufrag: String,
+    answer: String,
     addresses: Vec<SocketAddr>,
     began: Instant,
     deadline: Instant,
 }
-
-/// Reads a stream and makes packets of it, for as long as somebody watches.
-struct Feeder {
-    stream: Arc<Stream>,
-    viewers: usize,
-    key_frame_asked: Instant,
-    task: AbortHandle,
-}
-
-impl Drop for Feeder {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
-type Media = (String, Option<Packets>);
 
 struct Task {
     socket: UdpSocket,
@@ -162,6 +216,7 @@ struct Task {
     by_ufrag: HashMap<String, u64>,
     by_address: HashMap<SocketAddr, u64>,
     feeders: BTreeMap<String, Feeder>,
+    audience: Audience,
 }
 
 impl Task {
@@ -182,14 +237,19 @@ impl Task {
         }
     }
 
+    /// Who asked and left in the meantime is gone by its deadline, so that nobody may hear an answer.
     fn order(&mut self, order: Command, media: &mpsc::Sender<Media>) {
         match order {
-            Command::Watch { stream, offer, reply } => {
-                // Who asked and left in the meantime is gone by its deadline.
-                let _ = reply.send(self.watch(&stream, &offer, media));
+            Command::Watch { stream, offer, reply } => drop(reply.send(self.watch(&stream, &offer, media))),
+            Command::Again { id, offer, reply } => drop(reply.send(self.again(&id, &offer))),
+            Command::Candidates { id, candidates, reply } => drop(reply.send(self.candidates(&id, &candidates))),
+            Command::Agreed { id, reply } => {
+                let agreed = self.named(&id).and_then(|key| self.sessions.get(&key));
+                let agreed = agreed.map(|session| (session.peer.offer().to_owned(), session.answer.clone()));
+                let _ = reply.send(agreed.ok_or(OfferError::NoSession));
             }
             Command::Leave { id, reply } => {
-                let found = self.sessions.iter().find(|(_, session)| session.id == id).map(|(key, _)| *key);
+                let found = self.named(&id);
                 if let Some(key) = found {
                     self.end(key);
                 }
@@ -198,47 +258,76 @@ impl Task {
         }
     }
 
-    fn watch(&mut self, stream: &Arc<Stream>, offer: &str, media: &mpsc::Sender<Media>) -> Result<Answer, WatchError> {
-        let coming = self.sessions.values().filter(|session| !session.viewer.is_connected()).count();
-        if self.sessions.len() >= MAX_VIEWERS || coming >= MAX_COMING {
-            return Err(WatchError::Full);
-        }
+    fn named(&self, id: &str) -> Option<u64> {
+        self.sessions.iter().find(|(_, session)| session.id == id).map(|(key, _)| *key)
+    }
+
+    fn has_room(&self) -> Result<(), OfferError> {
+        let coming = self.sessions.values().filter(|session| !session.peer.is_connected()).count();
+        if self.sessions.len() >= MAX_PEERS || coming >= MAX_COMING { Err(OfferError::Full) } else { Ok(()) }
+    }
+
+    fn identity(&self) -> Identity {
+        let addresses = (self.addresses)().into_iter().map(|ip| SocketAddr::new(ip, self.port)).collect();
+        Identity { certificate: self.certificate.clone(), addresses }
+    }
+
+    fn watch(&mut self, stream: &Arc<Stream>, offer: &str, media: &mpsc::Sender<Media>) -> Result<Answer, OfferError> {
+        self.has_room()?;
         let now = Instant::now();
-        let refused = |error: &dyn std::fmt::Display| WatchError::Offer(error.to_string());
-        let numbers = random::<16>().map_err(|error| refused(&error))?;
-        let id = random::<16>().map_err(|error| refused(&error))?;
-        let number = |at: usize| u32::from_be_bytes([numbers[at], numbers[at + 1], numbers[at + 2], numbers[at + 3]]);
         let numbers = Numbers {
-            ssrcs: [number(0), number(4), number(8)],
-            sequence_numbers: number(12)
-                .to_be_bytes()
-                .as_chunks::<2>()
-                .0
-                .iter()
-                .map(|b| u16::from_be_bytes(*b))
-                .collect::<Vec<_>>()
-                .try_into()
-                .unwrap_or_default(),
+            ssrcs: [random_u32()?, random_u32()?, random_u32()?, random_u32()?],
+            sequence_numbers: [random_u32()? as u16, random_u32()? as u16],
         };
-        let addresses: Vec<_> = (self.addresses)().into_iter().map(|ip| SocketAddr::new(ip, self.port)).collect();
-        let (viewer, sdp) =
-            Viewer::answer(offer, &self.certificate, &addresses, numbers, now).map_err(|error| refused(&error))?;
-        if !viewer.takes(Kind::Video) && !viewer.takes(Kind::Audio) {
-            return Err(WatchError::NoCodec);
+        let (peer, viewer, sdp) = Viewer::answer(offer, &self.identity(), numbers, now).map_err(|e| refused(&e))?;
+        if !viewer.takes_any(&peer) {
+            return Err(OfferError::NoCodec);
         }
-        let ufrag = ufrag(&sdp).ok_or_else(|| refused(&"no user name came of it"))?.to_owned();
         let name = stream.name().to_owned();
+        let answer = self.begin(peer, Role::Viewer { stream: name.clone(), viewer, told_capture: now }, sdp, now)?;
         let feeder = self.feeders.entry(name.clone()).or_insert_with(|| Feeder::start(stream, media.clone(), now));
         feeder.viewers += 1;
+        lock(&self.audience).insert(name, feeder.viewers);
+        Ok(answer)
+    }
+
+    /// Takes in a peer that has its answer.
+    fn begin(&mut self, peer: Peer, role: Role, sdp: String, now: Instant) -> Result<Answer, OfferError> {
+        let ufrag = ufrag(&sdp).ok_or_else(|| refused(&"no user name came of it"))?.to_owned();
+        let id = session_id()?;
         let key = self.next;
         self.next += 1;
         self.by_ufrag.insert(ufrag.clone(), key);
-        let id: String = id.iter().map(|byte| format!("{byte:02x}")).collect();
-        let session =
-            Session { id: id.clone(), stream: name, viewer, ufrag, addresses: Vec::new(), began: now, deadline: now };
+        let (addresses, answer) = (Vec::new(), sdp.clone());
+        let session = Session { id: id.clone(), peer, role, ufrag, answer, addresses, began: now, deadline: now };
         self.sessions.insert(key, session);
-        self.flush(key);
+        self.settle(key);
         Ok(Answer { id, sdp })
+    }
+
+    fn again(&mut self, id: &str, offer: &str) -> Result<String, OfferError> {
+        let key = self.named(id).ok_or(OfferError::NoSession)?;
+        let session = self.sessions.get_mut(&key).ok_or(OfferError::NoSession)?;
+        let sdp = session.peer.answer(offer, Instant::now()).map_err(|error| refused(&error))?;
+        let ufrag = ufrag(&sdp).ok_or_else(|| refused(&"no user name came of it"))?.to_owned();
+        session.answer.clone_from(&sdp);
+        if session.ufrag != ufrag {
+            self.by_ufrag.remove(&session.ufrag);
+            session.ufrag.clone_from(&ufrag);
+            self.by_ufrag.insert(ufrag, key);
+        }
+        self.settle(key);
+        Ok(sdp)
+    }
+
+    fn candidates(&mut self, id: &str, candidates: &[String]) -> Result<(), OfferError> {
+        let key = self.named(id).ok_or(OfferError::NoSession)?;
+        let session = self.sessions.get_mut(&key).ok_or(OfferError::NoSession)?;
+        for candidate in candidates {
+            session.peer.add_remote_candidate(candidate).map_err(|error| refused(&error))?;
+        }
+        self.settle(key);
+        Ok(())
     }
 
     fn receive(&mut self) {
@@ -254,10 +343,10 @@ impl Task {
             }
             let [meta] = meta;
             let whole = buffer.get(..meta.len).unwrap_or_default();
-            let to = SocketAddr::new(meta.dst_ip.unwrap_or(IpAddr::from([127, 0, 0, 1])), self.port);
+            let to = meta.dst_ip.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)).to_canonical();
             let from = SocketAddr::new(meta.addr.ip().to_canonical(), meta.addr.port());
             for datagram in whole.chunks(meta.stride.max(1)) {
-                self.datagram(from, SocketAddr::new(to.ip().to_canonical(), to.port()), datagram);
+                self.datagram(from, SocketAddr::new(to, self.port), datagram);
             }
         }
     }
@@ -266,43 +355,31 @@ impl Task {
         let named = stun::local_ufrag(datagram).and_then(|ufrag| self.by_ufrag.get(ufrag));
         let Some(key) = named.or_else(|| self.by_address.get(&from)).copied() else { return };
         if let Some(session) = self.sessions.get_mut(&key) {
-            let was = session.viewer.is_connected();
-            session.viewer.read(from, to, datagram, Instant::now());
-            let connected = session.viewer.is_connected() && !was;
-            if connected {
-                log::debug!("webrtc: {} watches {} after {:?}", from, session.stream, session.began.elapsed());
-            }
-            if session.viewer.takes_key_frame_request() || connected {
-                let stream = session.stream.clone();
-                self.ask_for_key_frame(&stream, connected);
-            }
+            session.peer.read(from, to, datagram, Instant::now());
         }
-        self.flush(key);
-    }
-
-    fn ask_for_key_frame(&mut self, stream: &str, at_once: bool) {
-        let now = Instant::now();
-        if let Some(feeder) = self.feeders.get_mut(stream)
-            && (at_once || feeder.key_frame_asked + KEY_FRAME_EVERY <= now)
-        {
-            feeder.key_frame_asked = now;
-            feeder.stream.request_key_frame();
-        }
+        self.settle(key);
     }
 
     fn media(&mut self, stream: &str, packets: Option<Packets>) {
         let now = Instant::now();
+        let watches = |session: &Session| {
+            let Role::Viewer { stream: watched, .. } = &session.role;
+            watched == stream
+        };
         let keys: Vec<u64> =
-            self.sessions.iter().filter(|(_, session)| session.stream == stream).map(|(key, _)| *key).collect();
+            self.sessions.iter().filter(|(_, session)| watches(session)).map(|(key, _)| *key).collect();
+        // The stream is over.
+        let Some(packets) = packets else { return keys.into_iter().for_each(|key| self.end(key)) };
         for key in keys {
-            match (&packets, self.sessions.get_mut(&key)) {
-                (Some(packets), Some(session)) => {
-                    session.viewer.send(packets, now);
-                    self.flush(key);
-                }
-                // The stream is over.
-                _ => self.end(key),
+            let Some(session) = self.sessions.get_mut(&key) else { continue };
+            let Role::Viewer { viewer, told_capture, .. } = &mut session.role;
+            viewer.send(&mut session.peer, &packets, now);
+            if packets.kind == Kind::Video && *told_capture + TELL_CAPTURE_EVERY <= now {
+                *told_capture = now;
+                let mono_us = MonoTime::now().as_nanos() / 1_000;
+                viewer.tell_capture(&mut session.peer, packets.timestamp, packets.captured_us, mono_us, now);
             }
+            self.flush(key);
         }
     }
 
@@ -312,33 +389,53 @@ impl Task {
             self.sessions.iter().filter(|(_, session)| session.deadline <= now).map(|(key, _)| *key).collect();
         for key in due {
             let Some(session) = self.sessions.get_mut(&key) else { continue };
-            session.viewer.timeout(now);
-            let late = !session.viewer.is_connected() && session.began + CONNECT_WITHIN <= now;
-            if late || session.viewer.is_over() {
+            session.peer.timeout(now);
+            if !session.peer.is_connected() && session.began + CONNECT_WITHIN <= now {
                 self.end(key);
             } else {
-                self.flush(key);
+                self.settle(key);
             }
         }
     }
 
-    /// Sends what a viewer has to send, and sets its next deadline.
+    /// Hands a peer's events to its role, and sends what there is to send.
+    fn settle(&mut self, key: u64) {
+        let now = Instant::now();
+        while let Some(session) = self.sessions.get_mut(&key) {
+            let Some(event) = session.peer.next_event() else { break };
+            if matches!(event, PeerEvent::Connected) {
+                log::debug!("webrtc: session {} is connected after {:?}", session.id, session.began.elapsed());
+            }
+            if matches!(event, PeerEvent::Over) {
+                return self.end(key);
+            }
+            let Role::Viewer { stream, viewer, .. } = &mut session.role;
+            if viewer.heard(&event)
+                && let Some(feeder) = self.feeders.get_mut(stream)
+            {
+                feeder.ask_for_key_frame(matches!(event, PeerEvent::Connected), now);
+            }
+        }
+        self.flush(key);
+    }
+
+    /// Sends what a peer has to send, and sets its next deadline.
     fn flush(&mut self, key: u64) {
         let Some(session) = self.sessions.get_mut(&key) else { return };
-        while let Some((destination, from, contents)) = session.viewer.write() {
+        while let Some((destination, from, contents)) = session.peer.write() {
             if stun::is_stun(&contents) && !session.addresses.contains(&destination) {
                 session.addresses.push(destination);
                 self.by_address.insert(destination, key);
             }
             let transmit =
                 Transmit { destination, ecn: None, contents: &contents, segment_size: None, src_ip: Some(from.ip()) };
-            // What doesn't fit into the socket's buffer is lost as on any network; viewers ask for it again.
+            // What doesn't fit into the socket's buffer is lost as on any network; peers ask for it again.
             let _ = self
                 .socket
                 .try_io(Interest::WRITABLE, || self.state.try_send(UdpSockRef::from(&self.socket), &transmit));
         }
         let now = Instant::now();
-        let next = session.viewer.next_timeout().unwrap_or(now + CONNECT_WITHIN);
+        let next = session.peer.next_timeout().unwrap_or(now + CONNECT_WITHIN);
         // A timeout that is due again and again must not keep the others from their turn.
         session.deadline = next.clamp(now + Duration::from_millis(1), now + CONNECT_WITHIN);
     }
@@ -347,43 +444,34 @@ impl Task {
         let Some(session) = self.sessions.remove(&key) else { return };
         self.by_ufrag.remove(&session.ufrag);
         self.by_address.retain(|_, owner| *owner != key);
-        if let Some(feeder) = self.feeders.get_mut(&session.stream) {
+        let Role::Viewer { stream, .. } = session.role;
+        if let Some(feeder) = self.feeders.get_mut(&stream) {
             feeder.viewers -= 1;
+            lock(&self.audience).insert(stream.clone(), feeder.viewers);
             if feeder.viewers == 0 {
-                self.feeders.remove(&session.stream);
+                self.feeders.remove(&stream);
+                lock(&self.audience).remove(&stream);
             }
         }
     }
 }
 
-impl Feeder {
-    fn start(stream: &Arc<Stream>, media: mpsc::Sender<Media>, now: Instant) -> Self {
-        let mut reader = stream.read(&[TrackId::Video(0), TrackId::Opus], Start::NextKeyframe);
-        let name = stream.name().to_owned();
-        let task = tokio::spawn(async move {
-            loop {
-                let packets = match reader.next().await {
-                    Read::Unit { track, unit } => packetise(&track, &unit),
-                    Read::Lagged { .. } => None,
-                    Read::End => break,
-                };
-                if let Some(packets) = packets
-                    && media.send((name.clone(), Some(packets))).await.is_err()
-                {
-                    return;
-                }
-            }
-            let _ = media.send((name, None)).await;
-        });
-        stream.request_key_frame();
-        Self { stream: Arc::clone(stream), viewers: 0, key_frame_asked: now, task: task.abort_handle() }
-    }
+fn refused(error: &dyn std::fmt::Display) -> OfferError {
+    OfferError::Offer(error.to_string())
 }
 
-fn random<const N: usize>() -> Result<[u8; N], getrandom::Error> {
+fn random<const N: usize>() -> Result<[u8; N], OfferError> {
     let mut bytes = [0; N];
-    getrandom::fill(&mut bytes)?;
+    getrandom::fill(&mut bytes).map_err(|error| refused(&error))?;
     Ok(bytes)
+}
+
+fn random_u32() -> Result<u32, OfferError> {
+    random().map(u32::from_ne_bytes)
+}
+
+fn session_id() -> Result<String, OfferError> {
+    Ok(random::<16>()?.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// The user name fragment in an answer.

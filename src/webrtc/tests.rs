@@ -1,6 +1,7 @@
 //! A viewer of ours and a browser's part, on a simulated network: seeded loss, a delay, and simulated time.
 
 use super::packets::{Kind, Packets};
+use super::peer::{Identity, Peer};
 use super::viewer::{Numbers, Viewer};
 use bytes::{Bytes, BytesMut};
 use rtc::crypto::{SignatureScheme, default_provider};
@@ -23,6 +24,7 @@ use std::time::{Duration, Instant};
 const STEP: Duration = Duration::from_millis(5);
 
 struct Net {
+    peer: Peer,
     viewer: Viewer,
     browser: RTCPeerConnection,
     ours: SocketAddr,
@@ -75,12 +77,14 @@ impl Net {
         let params = CertificateParams::new(vec!["box".to_owned()]).expect("a name");
         let certificate =
             RTCCertificate::generate(provider.crypto(), SignatureScheme::EcdsaP256Sha256, params).expect("one");
-        let numbers = Numbers { ssrcs: [11, 12, 13], sequence_numbers: [65_500, 7] };
-        let (viewer, answer) = Viewer::answer(&offer, &certificate, &[ours], numbers, now).expect("an answer");
+        let numbers = Numbers { ssrcs: [11, 12, 13, 14], sequence_numbers: [65_500, 7] };
+        let identity = Identity { certificate, addresses: vec![ours] };
+        let (peer, viewer, answer) = Viewer::answer(&offer, &identity, numbers, now).expect("an answer");
         browser.set_remote_description(now, RTCSessionDescription::answer(answer).expect("SDP")).expect("set");
         let flying = VecDeque::new();
         let delay = Duration::from_millis(20);
         let mut net = Self {
+            peer,
             viewer,
             browser,
             ours,
@@ -93,8 +97,8 @@ impl Net {
             arrived: BTreeSet::new(),
             sound: 0,
         };
-        net.pass(Duration::from_secs(5), |net| net.viewer.is_connected());
-        assert!(net.viewer.is_connected(), "they find each other");
+        net.pass(Duration::from_secs(5), |net| net.peer.is_connected());
+        assert!(net.peer.is_connected(), "they find each other");
         // The browser hears of it a little later.
         net.pass(Duration::from_millis(200), |_| false);
         net.lost_percent = lost_percent;
@@ -108,7 +112,7 @@ impl Net {
 
     fn send(&mut self) {
         let mut out = Vec::new();
-        while let Some((to, from, bytes)) = self.viewer.write() {
+        while let Some((to, from, bytes)) = self.peer.write() {
             assert_eq!((to, from), (self.theirs, self.ours));
             out.push((true, bytes));
         }
@@ -138,11 +142,11 @@ impl Net {
                     };
                     let _ = self.browser.handle_read(TaggedBytesMut { now: self.now, transport, message });
                 } else {
-                    self.viewer.read(self.theirs, self.ours, &message, self.now);
+                    self.peer.read(self.theirs, self.ours, &message, self.now);
                 }
             }
-            if self.viewer.next_timeout().is_some_and(|at| at <= self.now) {
-                self.viewer.timeout(self.now);
+            if self.peer.next_timeout().is_some_and(|at| at <= self.now) {
+                self.peer.timeout(self.now);
             }
             if self.browser.poll_timeout().is_some_and(|at| at <= self.now) {
                 let _ = self.browser.handle_timeout(self.now);
@@ -165,13 +169,20 @@ impl Net {
         for tick in 0..seconds * 150 {
             if tick % 5 == 0 {
                 let payloads = vec![Bytes::from(vec![0x65; 900]); 3];
-                let packets = Packets { kind: Kind::Video, timestamp: tick * 600, starts: tick % 150 == 0, payloads };
-                self.viewer.send(&packets, self.now);
+                let packets = Packets {
+                    kind: Kind::Video,
+                    timestamp: tick * 600,
+                    starts: tick % 150 == 0,
+                    payloads,
+                    captured_us: 0,
+                };
+                self.viewer.send(&mut self.peer, &packets, self.now);
             }
             if tick % 3 == 0 {
                 let payloads = vec![Bytes::from_static(&[0xF8, 0xFF, 0xFE])];
-                let packets = Packets { kind: Kind::Audio, timestamp: tick * 320, starts: true, payloads };
-                self.viewer.send(&packets, self.now);
+                let packets =
+                    Packets { kind: Kind::Audio, timestamp: tick * 320, starts: true, payloads, captured_us: 0 };
+                self.viewer.send(&mut self.peer, &packets, self.now);
             }
             self.pass(Duration::from_nanos(6_666_667), |_| false);
         }
@@ -201,8 +212,9 @@ fn nonsense_is_refused() {
     let params = CertificateParams::new(vec!["box".to_owned()]).expect("a name");
     let certificate =
         RTCCertificate::generate(provider.crypto(), SignatureScheme::EcdsaP256Sha256, params).expect("one");
-    let numbers = Numbers { ssrcs: [1, 2, 3], sequence_numbers: [1, 2] };
+    let numbers = Numbers { ssrcs: [1, 2, 3, 4], sequence_numbers: [1, 2] };
+    let identity = Identity { certificate, addresses: Vec::new() };
     for offer in ["", "v=0", "hello", "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n"] {
-        assert!(Viewer::answer(offer, &certificate, &[], numbers, Instant::now()).is_err(), "{offer:?}");
+        assert!(Viewer::answer(offer, &identity, numbers, Instant::now()).is_err(), "{offer:?}");
     }
 }
