@@ -31,6 +31,8 @@ pub enum Page {
     Console,
     /// The page of one stream.
     Viewer,
+    /// Where a stream is sent from.
+    Publish,
 }
 
 impl Page {
@@ -38,15 +40,18 @@ impl Page {
         match self {
             Self::Console => "index.html",
             Self::Viewer => "viewer.html",
+            Self::Publish => "publish.html",
         }
     }
 
     fn tag(self) -> &'static HeaderValue {
         static CONSOLE: LazyLock<HeaderValue> = LazyLock::new(|| tag_of(Page::Console));
         static VIEWER: LazyLock<HeaderValue> = LazyLock::new(|| tag_of(Page::Viewer));
+        static PUBLISH: LazyLock<HeaderValue> = LazyLock::new(|| tag_of(Page::Publish));
         match self {
             Self::Console => &CONSOLE,
             Self::Viewer => &VIEWER,
+            Self::Publish => &PUBLISH,
         }
     }
 }
@@ -139,7 +144,7 @@ mod tests {
     #[test]
     fn there_are_always_pages_and_assets_are_only_what_was_built() {
         let none = HeaderMap::new();
-        for which in [Page::Console, Page::Viewer] {
+        for which in [Page::Console, Page::Viewer, Page::Publish] {
             let page = page(which, &none);
             assert_eq!(page.status(), StatusCode::OK);
             assert_eq!(page.headers()[CONTENT_SECURITY_POLICY], POLICY);

@@ -18,6 +18,8 @@ pub enum Route<'a> {
     StreamWithoutSlash(&'a str),
     /// `/{stream}/`
     StreamPage(&'a str),
+    /// `/{stream}/publish`: the page to send a stream from, whether there is one of that name or not.
+    PublishPage,
     /// `/{stream}/…`: playlists and media.
     Media {
         stream: &'a str,
@@ -48,6 +50,7 @@ impl<'a> Route<'a> {
             (name, _) if RESERVED.contains(&name) || !is_segment(name) => Self::Unknown,
             (stream, None) => Self::StreamWithoutSlash(stream),
             (stream, Some("")) => Self::StreamPage(stream),
+            (_, Some("publish")) => Self::PublishPage,
             (stream, Some(path)) if path.split('/').all(is_segment) => Self::Media { stream, path },
             _ => Self::Unknown,
         }
@@ -61,7 +64,7 @@ mod tests {
 
     #[test]
     fn route_table() {
-        use Route::{Api, Asset, Home, Media, Metrics, Setup, StreamPage, StreamWithoutSlash, Unknown};
+        use Route::{Api, Asset, Home, Media, Metrics, PublishPage, Setup, StreamPage, StreamWithoutSlash, Unknown};
         let table = [
             ("/", Home),
             ("/metrics", Metrics),
@@ -72,6 +75,8 @@ mod tests {
             ("/setup/../ca", Unknown),
             ("/camera", StreamWithoutSlash("camera")),
             ("/camera/", StreamPage("camera")),
+            ("/camera/publish", PublishPage),
+            ("/camera/publish/", Unknown),
             ("/camera/index.m3u8", Media { stream: "camera", path: "index.m3u8" }),
             ("/a.b-c_d/s1/video/7.3.m4s", Media { stream: "a.b-c_d", path: "s1/video/7.3.m4s" }),
             ("/assets/main-0123.js", Asset("main-0123.js")),

@@ -281,6 +281,7 @@ impl Site {
             Route::Media { stream, path } => return self.media(caller, stream, path, head),
             Route::StreamWithoutSlash(stream) if exists(stream) => redirect(&format!("/{stream}/")),
             Route::StreamPage(stream) if exists(stream) => assets::page(Page::Viewer, headers),
+            Route::PublishPage => assets::page(Page::Publish, headers),
             Route::StreamWithoutSlash(_) | Route::StreamPage(_) => {
                 problem(StatusCode::NOT_FOUND, "There is no stream of that name.\n")
             }

@@ -92,7 +92,7 @@ def latency(_folder, quick):
         yield goal("capture to part, p50, ms", p50, 208)
         yield goal("capture to part, p99, ms", p99, 208)
         player = ROOT / "tests/clients/browser/play.mjs"
-        argv = ["node", str(player), box.url("/camera/"), str(seconds)]
+        argv = ["node", str(player), box.url("/camera/?player=hls"), str(seconds)]
         played = json.loads(subprocess.run(argv, check=True, capture_output=True, text=True).stdout)
         glass = played["latency_ms"]
         yield goal("glass to glass in Chromium, p50, ms", glass["p50"], 400)

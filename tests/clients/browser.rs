@@ -53,7 +53,7 @@ fn plays(report: &Value) {
 #[test]
 fn the_page_plays_the_test_source_live_with_sound() {
     let box_ = Appliance::start("[streams.camera]\ninput = { source = \"test\", size = \"640x360\", fps = 30 }\n");
-    let report = play(&box_.url("/camera/"));
+    let report = play(&box_.url("/camera/?player=hls"));
     plays(&report);
     assert!(number(&report, "audio_bytes") > 0.0, "sound is decoded");
     assert!(number(&report, "strips_read") > 0.9 * number(&report, "frames_presented"));
@@ -74,7 +74,7 @@ video = {{ source = "command", command = {input}, format = "i420", size = "640x3
 audio = {{ source = "command", command = {sound}, format = "s16le", rate = 48000, channels = 2 }}
 "#
     ));
-    let report = play(&box_.url("/desk/"));
+    let report = play(&box_.url("/desk/?player=hls"));
     plays(&report);
     assert!(number(&report, "audio_bytes") > 0.0, "sound is decoded");
 }
@@ -84,7 +84,7 @@ fn who_trusts_the_box_plays_over_http_2_in_a_secure_context() {
     let mut box_ = Appliance::start("[streams.camera]\ninput = { source = \"test\", size = \"640x360\", fps = 30 }\n");
     let authority = box_.folder().file("authority.pem");
     std::fs::write(&authority, box_.wait_for("/setup/ca.pem").body).expect("the authority's certificate");
-    let url = format!("https://localhost:{}/camera/", box_.https_address().port());
+    let url = format!("https://localhost:{}/camera/?player=hls", box_.https_address().port());
     let report = play_trusting(&url, &authority);
     plays(&report);
     assert_eq!(report["secure"], true);
@@ -101,6 +101,6 @@ fn a_page_opened_with_a_token_plays_what_others_may_not_see() {
     let made = send(&box_, "POST", "/api/v1/tokens", "", body);
     let made: Value = serde_json::from_str(made.text()).expect("JSON");
     let token = made["token"].as_str().unwrap_or_else(|| panic!("no token in {made}"));
-    plays(&play(&box_.url(&format!("/camera/?token={token}"))));
+    plays(&play(&box_.url(&format!("/camera/?token={token}&player=hls"))));
     assert_eq!(box_.get("/camera/index.m3u8").status, 401);
 }

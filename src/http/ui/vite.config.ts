@@ -1,5 +1,5 @@
-// Bundles the two pages into dist/, flat: index.html, the console, and viewer.html, the page of one
-// stream; what they load, with its content's hash in its name, which the box serves below /assets/; and a
+// Bundles the pages into dist/, flat: index.html, the console; viewer.html, the page of one stream; and
+// publish.html, where a stream is sent from; what they load, with its content's hash in its name, which the box serves below /assets/; and a
 // .gz beside each. `--mode tests` bundles the unit tests instead, for node's test runner.
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
@@ -23,10 +23,10 @@ const pages: UserConfig = {
     // hls.js is what it is.
     chunkSizeWarningLimit: 1_000,
     rolldownOptions: {
-      input: ["index.html", "viewer.html"],
+      input: ["index.html", "viewer.html", "publish.html"],
       output: {
         // Both pages play, and the console only when somebody looks at a stream.
-        codeSplitting: { groups: [{ name: "player", test: /node_modules\/hls\.js\/|src\/(player|clock)\.ts/ }] },
+        codeSplitting: { groups: [{ name: "player", test: /node_modules\/hls\.js\/|src\/(player|clock|recent|steering)\.ts/ }] },
       },
     },
   },
@@ -84,7 +84,7 @@ function weighed(): Plugin {
   return {
     name: "weighed",
     generateBundle(_, bundle) {
-      const scripts = Object.values(bundle).filter((file) => file.type === "chunk" && !/^(player|viewer)-/.test(file.fileName));
+      const scripts = Object.values(bundle).filter((file) => file.type === "chunk" && !/^(player|viewer|publish|room)-/.test(file.fileName));
       const bytes = scripts.reduce((sum, file) => sum + (file.type === "chunk" ? gzipSync(file.code).length : 0), 0);
       if (bytes > CONSOLE_LIMIT_BYTES) this.error(`the console's scripts weigh ${bytes} bytes gzipped, over ${CONSOLE_LIMIT_BYTES}`);
       console.log(`The console's scripts: ${bytes} bytes gzipped.`);

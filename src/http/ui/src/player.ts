@@ -4,34 +4,19 @@
 import Hls, { type HlsConfig } from "hls.js";
 import { withToken } from "./box.ts";
 import type { ClockOffset } from "./clock.ts";
+import { Recent } from "./recent.ts";
+import type { PlayerState, PlayerStats } from "./stats.ts";
 import { Steering } from "./steering.ts";
 
-export type PlayerState = "starting" | "live" | "reconnecting" | "tap to play" | "stopped";
-
-/** What tests and the page read; times in ms. */
-export interface PlayerStats {
-  stream: string;
-  state: PlayerState;
-  /** From the camera to the screen; null until clock and picture are there. */
-  latencyMs: number | null;
-  /** Buffer ahead of the playhead. */
-  bufferMs: number;
+/** What tests and the curious may know besides; times in ms. */
+export interface HlsStats extends PlayerStats {
   /** What the steering keeps at the bottom of the saw, and what is there. */
   marginMs: number;
   lowWaterMs: number | null;
   jitterMs: number;
   rate: number;
-  /** Times that playback ran dry since it first played. */
-  stalls: number;
-  frames: number;
-  droppedFrames: number;
-  /** Jumps to the edge, and fresh starts after a failure. */
+  /** Jumps to the edge. */
   jumps: number;
-  reloads: number;
-  /** What the clock offset is worth. */
-  clockRoundTripMs: number | null;
-  width: number;
-  height: number;
 }
 
 const TICK_MS = 20;
@@ -42,7 +27,6 @@ const AWAY_S = 2;
 const RETRY_MS = [250, 500, 1_000, 2_000, 3_000] as const;
 /** Live for so long: the next failure is a new one. */
 const STEADY_MS = 10_000;
-const LATENCY_SAMPLES = 30;
 
 const FAIL_FAST = {
   default: { maxTimeToFirstByteMs: 8_000, maxLoadTimeMs: 12_000, timeoutRetry: null, errorRetry: null },
@@ -86,7 +70,7 @@ export class Player {
   private jumps = 0;
   private reloads = 0;
   private failures = 0;
-  private latencies: number[] = [];
+  private readonly latencies = new Recent();
   private lastPosition = -1;
   private lastProgress = 0;
   private liveSince: number | null = null;
@@ -125,16 +109,15 @@ export class Player {
     this.become("stopped");
   }
 
-  stats(): PlayerStats {
+  stats(): HlsStats {
     const { video, steering, clock } = this;
     const quality = video.getVideoPlaybackQuality?.();
-    const ms = (seconds: number | null): number | null => (seconds === null ? null : Math.round(seconds * 1000));
-    const sorted = [...this.latencies].sort((a, b) => a - b);
-    const latency = sorted[sorted.length >> 1];
+    const ms = (time: number | null, a_ms = 1000): number | null => (time === null ? null : Math.round(time * a_ms));
     return {
       stream: this.stream,
+      transport: "hls",
       state: this.state,
-      latencyMs: latency === undefined || this.state !== "live" ? null : Math.round(latency),
+      latencyMs: this.state === "live" ? ms(this.latencies.median, 1) : null,
       bufferMs: Math.round((bufferEnd(video) - video.currentTime) * 1000),
       marginMs: Math.round(steering.margin * 1000),
       lowWaterMs: ms(steering.lowWater),
@@ -176,7 +159,7 @@ export class Player {
   private close(): void {
     clearTimeout(this.retry);
     this.liveSince = null;
-    this.latencies = [];
+    this.latencies.clear();
     if (this.hls !== null) {
       this.hls.destroy();
       this.hls = null;
@@ -208,9 +191,10 @@ export class Player {
   }
 
   private plays(): void {
+    if (!this.playing) return;
     this.lastProgress = performance.now();
     this.liveSince ??= this.lastProgress;
-    if (this.playing) this.become("live");
+    this.become("live");
   }
 
   private ranDry(): void {
@@ -269,8 +253,7 @@ export class Player {
     const sample = (mediaTime: number, shownAt: number): void => {
       const [captured, offset] = [this.captureTimeMs(mediaTime), this.clock.offsetMs];
       if (captured === null || offset === null) return;
-      this.latencies.push(shownAt + offset - captured);
-      if (this.latencies.length > LATENCY_SAMPLES) this.latencies.shift();
+      this.latencies.add(shownAt + offset - captured);
     };
     if ("requestVideoFrameCallback" in video) {
       const frame: VideoFrameRequestCallback = (_, { mediaTime, expectedDisplayTime }) => {
@@ -288,6 +271,7 @@ export class Player {
   /** When the frame at `mediaTime` was taken, by the box's clock, from EXT-X-PROGRAM-DATE-TIME. */
   private captureTimeMs(mediaTime: number): number | null {
     const { video, hls } = this;
+    if (!this.playing) return null;
     const native = (video as { getStartDate?: () => Date }).getStartDate;
     if (hls === null) return native ? native.call(video).getTime() + mediaTime * 1000 : null;
     const playing = hls.playingDate;

@@ -1,6 +1,29 @@
 // How playback goes, for tests and the curious.
 
-import type { PlayerStats } from "./player.ts";
+import type { Transport } from "./rtc/choice.ts";
+
+export type PlayerState = "starting" | "live" | "reconnecting" | "tap to play" | "stopped";
+
+/** What the page and tests read of whatever plays; times in ms. */
+export interface PlayerStats {
+  stream: string;
+  transport: Transport;
+  state: PlayerState;
+  /** From the camera to the screen; null until clock and picture are there. */
+  latencyMs: number | null;
+  /** What waits to be shown. */
+  bufferMs: number;
+  /** Times that playback ran dry, or froze, since it first played. */
+  stalls: number;
+  frames: number;
+  droppedFrames: number;
+  /** Fresh starts after a failure. */
+  reloads: number;
+  /** What the clock offset is worth. */
+  clockRoundTripMs: number | null;
+  width: number;
+  height: number;
+}
 
 declare global {
   interface Window {

@@ -1,8 +1,8 @@
 // The chosen stream, live: the player around a video element, fetched when it is first needed.
 
 import { useEffect, useRef, useState } from "preact/hooks";
-import type { Player, PlayerState } from "../player.ts";
-import { publishStats } from "../stats.ts";
+import type { Player } from "../player.ts";
+import { type PlayerState, publishStats } from "../stats.ts";
 import { Icon, ICONS } from "./ui.tsx";
 
 const SHOW_MS = 500;

@@ -2,6 +2,7 @@
 
 import { render } from "preact";
 import "../tokens.css";
+import "../controls.css";
 import "./style.css";
 import { publishStats } from "../stats.ts";
 import { App } from "./app.tsx";

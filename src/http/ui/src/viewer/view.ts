@@ -1,8 +1,16 @@
-// A stream on the page: the picture, what state it is in, how far behind, and its three buttons.
+// A stream on the page: the picture, what state it is in, how far behind, its three buttons, and the choice
+// between little delay and no hiccups.
 
 import { type StreamInfo, withToken } from "../box.ts";
 import type { ClockOffset } from "../clock.ts";
-import { Player, type PlayerState } from "../player.ts";
+import { icon, make } from "../elements.ts";
+import { LivePlayer } from "../live_player.ts";
+import { remember, remembered } from "../memory.ts";
+import type { Wish } from "../rtc/choice.ts";
+import type { PlayerState } from "../stats.ts";
+
+/** Where the browser keeps what the viewer wished for last. */
+const WISH = "wish";
 
 const WORDS: Record<PlayerState, string> = {
   "starting": "starting",
@@ -14,7 +22,7 @@ const WORDS: Record<PlayerState, string> = {
 
 export class StreamView {
   readonly element = make("article", { className: "stream" });
-  readonly player: Player;
+  readonly player: LivePlayer;
   private readonly video = make("video", { muted: true, autoplay: true, playsInline: true, className: "picture" });
   private readonly play = make("button", { className: "play", type: "button" }, icon("M8 5v14l11-7z"), make("span", {}, "Play"));
   private readonly sound = make("button", { className: "sound", type: "button" });
@@ -23,6 +31,7 @@ export class StreamView {
   private readonly state = make("span", { className: "state", role: "status" });
   private readonly latency = make("span", { className: "latency" });
   private readonly note = make("p", { className: "trouble", role: "status", hidden: true });
+  private readonly why = make("span", { className: "why", role: "status" });
   private info: StreamInfo;
 
   constructor(info: StreamInfo, clock: ClockOffset) {
@@ -33,9 +42,11 @@ export class StreamView {
     const stage = make("div", { className: "stage" },
       this.video, this.note, this.play, make("div", { className: "buttons" }, this.sound, this.full));
     const bar = make("div", { className: "bar" }, make("h1", {}, info.name), this.state, this.latency);
+    const wish: Wish = remembered(WISH) === "steady" ? "steady" : "real time";
+    this.player = new LivePlayer(info.name, this.video, clock, wish, () => this.show());
+    if (this.player.chooses) bar.append(this.wishes());
     this.element.append(stage, bar, this.address());
 
-    this.player = new Player(info.name, this.video, clock, () => this.show());
     this.play.addEventListener("click", () => this.startByHand());
     this.sound.addEventListener("click", () => {
       this.video.muted = !this.video.muted;
@@ -55,6 +66,30 @@ export class StreamView {
   tick(): void {
     const { latencyMs } = this.player.stats();
     this.latency.textContent = latencyMs === null ? "" : `${latencyMs} ms behind`;
+    this.explain();
+  }
+
+  /** Says so when the viewer's wish isn't what plays. */
+  private explain(): void {
+    const { player } = this;
+    const instead = player.chooses && player.playing && player.wish === "real time" && player.transport === "hls";
+    const text = instead && player.stats().state === "live" ? "No real time now: steady instead." : "";
+    if (this.why.textContent !== text) this.why.textContent = text;
+  }
+
+  private wishes(): HTMLElement {
+    const choice = (wish: Wish, words: string, title: string): HTMLElement => {
+      const input = make("input", { type: "radio", name: "wish", value: wish, checked: this.player.wish === wish });
+      input.addEventListener("change", () => {
+        remember(WISH, wish);
+        this.player.want(wish);
+        this.explain();
+      });
+      return make("label", { title }, input, make("span", {}, words));
+    };
+    return make("fieldset", { className: "wishes" }, make("legend", { className: "unseen" }, "How to play"),
+      choice("real time", "Real time", "As little delay as the network allows"),
+      choice("steady", "Steady", "A second or so behind, without hiccups"), this.why);
   }
 
   private startByHand(): void {
@@ -103,24 +138,4 @@ export class StreamView {
     });
     return make("p", { className: "address" }, make("label", { htmlFor: "address" }, "For other players"), field, copy);
   }
-}
-
-/** An element with its properties and children. */
-function make<K extends keyof HTMLElementTagNameMap>(
-  tag: K, properties: Partial<HTMLElementTagNameMap[K]>, ...children: (Node | string)[]
-): HTMLElementTagNameMap[K] {
-  const element = Object.assign(document.createElement(tag), properties);
-  element.append(...children);
-  return element;
-}
-
-function icon(path: string, stroke = false): SVGElement {
-  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-  svg.setAttribute("viewBox", "0 0 24 24");
-  svg.setAttribute("aria-hidden", "true");
-  if (stroke) svg.classList.add("stroke");
-  const shape = document.createElementNS(svg.namespaceURI, "path");
-  shape.setAttribute("d", path);
-  svg.append(shape);
-  return svg;
 }

@@ -1,0 +1,129 @@
+// One stream in real time: a WHEP session, and a look now and then whether anything comes through it.
+
+import { CaptureTimes } from "./capture_times.ts";
+import type { Trouble } from "./choice.ts";
+import { close, fragment, open, Refused, type Session, trickle } from "./whip.ts";
+
+/** What came through so far. */
+export interface Received {
+  frames: number;
+  dropped: number;
+  freezes: number;
+  /** How long a picture waited between its coming and its showing, ms. */
+  bufferMs: number;
+}
+
+const LOOK_MS = 250;
+/** From the offer to the first picture, and between pictures. */
+const PATIENCE_MS = 3_000;
+
+interface Inbound {
+  type: string;
+  kind: string;
+  packetsReceived?: number;
+  framesDecoded?: number;
+  framesDropped?: number;
+  freezeCount?: number;
+  jitterBufferDelay?: number;
+  jitterBufferEmittedCount?: number;
+}
+
+export class Watching {
+  /** What plays in a video element. */
+  readonly media = new MediaStream();
+  readonly times = new CaptureTimes();
+  received: Received = { frames: 0, dropped: 0, freezes: 0, bufferMs: 0 };
+  plays = false;
+  private readonly connection = new RTCPeerConnection({ bundlePolicy: "max-bundle" });
+  private session: Session | null = null;
+  private over = false;
+  private readonly begun = performance.now();
+  private progress = -1;
+  private progressAt = this.begun;
+  private readonly looker: ReturnType<typeof setInterval>;
+
+  /** `path` is the WHEP endpoint. `told` hears once that it plays, and once why it doesn't any more. */
+  constructor(private readonly path: string, private readonly told: (what: "plays" | Trouble) => void) {
+    const { connection } = this;
+    for (const kind of ["video", "audio"] as const) connection.addTransceiver(kind, { direction: "recvonly" });
+    connection.addEventListener("track", ({ track, receiver }) => {
+      // Late pictures are worth nothing here: show them when they come.
+      receiver.jitterBufferTarget = 0;
+      this.media.addTrack(track);
+    });
+    // The box writes into it; offered here, since only an offer can make room for one.
+    const stamps = connection.createDataChannel("capture");
+    stamps.addEventListener("message", ({ data }) => this.times.read(data));
+    connection.addEventListener("datachannel", ({ channel }) => channel.addEventListener("message", ({ data }) => this.times.read(data)));
+    connection.addEventListener("connectionstatechange", () => {
+      if (connection.connectionState === "failed" || connection.connectionState === "closed") this.fail("lost");
+    });
+    addEventListener("pagehide", this.close);
+    this.looker = setInterval(() => void this.look(), LOOK_MS);
+    void this.connect();
+  }
+
+  readonly close = (): void => {
+    this.over = true;
+    clearInterval(this.looker);
+    removeEventListener("pagehide", this.close);
+    this.connection.close();
+    if (this.session !== null) void close(this.session);
+    this.session = null;
+  };
+
+  private async connect(): Promise<void> {
+    const { connection } = this;
+    try {
+      // Set as the local description only with the answer: that names the servers to gather candidates from.
+      const offer = await connection.createOffer();
+      const session = await open(this.path, offer.sdp ?? "");
+      if (this.over) return await close(session);
+      this.session = session;
+      if (session.iceServers.length > 0) connection.setConfiguration({ bundlePolicy: "max-bundle", iceServers: session.iceServers });
+      if (session.wantsCandidates) {
+        connection.addEventListener("icecandidate", ({ candidate }) => {
+          void trickle(session, fragment(connection.localDescription?.sdp ?? "", [candidate]));
+        });
+      }
+      await connection.setLocalDescription(offer);
+      await connection.setRemoteDescription({ type: "answer", sdp: session.answer });
+    } catch (error) {
+      this.fail(error instanceof Refused ? (error.status === 503 || error.status === 429 ? "full" : "absent") : "lost");
+    }
+  }
+
+  private fail(trouble: Trouble): void {
+    if (this.over) return;
+    this.close();
+    this.told(trouble);
+  }
+
+  private async look(): Promise<void> {
+    const report = await this.connection.getStats();
+    if (this.over) return;
+    const inbound = [...(report as unknown as Map<string, Inbound>).values()].filter(({ type }) => type === "inbound-rtp");
+    const video = inbound.find(({ kind, packetsReceived }) => kind === "video" && (packetsReceived ?? 0) > 0);
+    const sound = inbound.find(({ kind }) => kind === "audio");
+    const { framesDecoded = 0, framesDropped = 0, freezeCount = 0, jitterBufferDelay = 0, jitterBufferEmittedCount = 0 } = video ?? {};
+    this.received = {
+      frames: framesDecoded,
+      dropped: framesDropped,
+      freezes: freezeCount,
+      bufferMs: jitterBufferEmittedCount === 0 ? 0 : Math.round((jitterBufferDelay / jitterBufferEmittedCount) * 1000),
+    };
+    // A stream may have sound only; and nobody decodes pictures for a page that nobody sees.
+    const progress = video === undefined ? sound?.packetsReceived ?? 0 : document.hidden ? video.packetsReceived ?? 0 : framesDecoded;
+    const now = performance.now();
+    if (progress !== this.progress && progress > 0) {
+      this.progressAt = now;
+      if (!this.plays && (video !== undefined || now - this.begun > PATIENCE_MS / 2)) {
+        this.plays = true;
+        this.told("plays");
+      }
+    } else if (now - this.progressAt > PATIENCE_MS) {
+      this.fail("lost");
+    }
+    this.progress = progress;
+  }
+}
