@@ -6,8 +6,8 @@ use std::{env, fs};
 
 const UI: &str = "src/http/ui";
 const NOT_BUILT: &str = "the pages are not built: run scripts/ui";
-/// The console, the page of one stream, and where a stream is sent from.
-const PAGES: [&str; 3] = ["index.html", "viewer.html", "publish.html"];
+/// The console, the page of one stream, where a stream is sent from, and where people meet.
+const PAGES: [&str; 4] = ["index.html", "viewer.html", "publish.html", "room.html"];
 /// What stands in for each in a debug build without them.
 const PLACEHOLDER: &str =
     "<!doctype html><title>capturebox</title><p>The page was not built: run <code>scripts/ui</code>, then build again.";

@@ -33,6 +33,8 @@ pub enum Page {
     Viewer,
     /// Where a stream is sent from.
     Publish,
+    /// Where people meet.
+    Room,
 }
 
 impl Page {
@@ -41,6 +43,7 @@ impl Page {
             Self::Console => "index.html",
             Self::Viewer => "viewer.html",
             Self::Publish => "publish.html",
+            Self::Room => "room.html",
         }
     }
 
@@ -48,10 +51,12 @@ impl Page {
         static CONSOLE: LazyLock<HeaderValue> = LazyLock::new(|| tag_of(Page::Console));
         static VIEWER: LazyLock<HeaderValue> = LazyLock::new(|| tag_of(Page::Viewer));
         static PUBLISH: LazyLock<HeaderValue> = LazyLock::new(|| tag_of(Page::Publish));
+        static ROOM: LazyLock<HeaderValue> = LazyLock::new(|| tag_of(Page::Room));
         match self {
             Self::Console => &CONSOLE,
             Self::Viewer => &VIEWER,
             Self::Publish => &PUBLISH,
+            Self::Room => &ROOM,
         }
     }
 }
@@ -144,7 +149,7 @@ mod tests {
     #[test]
     fn there_are_always_pages_and_assets_are_only_what_was_built() {
         let none = HeaderMap::new();
-        for which in [Page::Console, Page::Viewer, Page::Publish] {
+        for which in [Page::Console, Page::Viewer, Page::Publish, Page::Room] {
             let page = page(which, &none);
             assert_eq!(page.status(), StatusCode::OK);
             assert_eq!(page.headers()[CONTENT_SECURITY_POLICY], POLICY);

@@ -20,6 +20,8 @@ pub enum Route<'a> {
     StreamPage(&'a str),
     /// `/{stream}/publish`: the page to send a stream from, whether there is one of that name or not.
     PublishPage,
+    /// `/rooms/{room}`
+    RoomPage,
     /// `/{stream}/…`: playlists and media.
     Media {
         stream: &'a str,
@@ -47,6 +49,7 @@ impl<'a> Route<'a> {
                 Some(path) if path.split('/').all(is_segment) => Self::Api(path),
                 _ => Self::Unknown,
             },
+            ("rooms", Some(room)) if is_segment(room) => Self::RoomPage,
             (name, _) if RESERVED.contains(&name) || !is_segment(name) => Self::Unknown,
             (stream, None) => Self::StreamWithoutSlash(stream),
             (stream, Some("")) => Self::StreamPage(stream),
@@ -64,7 +67,9 @@ mod tests {
 
     #[test]
     fn route_table() {
-        use Route::{Api, Asset, Home, Media, Metrics, PublishPage, Setup, StreamPage, StreamWithoutSlash, Unknown};
+        use Route::{
+            Api, Asset, Home, Media, Metrics, PublishPage, RoomPage, Setup, StreamPage, StreamWithoutSlash, Unknown,
+        };
         let table = [
             ("/", Home),
             ("/metrics", Metrics),
@@ -77,6 +82,11 @@ mod tests {
             ("/camera/", StreamPage("camera")),
             ("/camera/publish", PublishPage),
             ("/camera/publish/", Unknown),
+            ("/rooms/choir", RoomPage),
+            ("/rooms/publish", RoomPage),
+            ("/rooms", Unknown),
+            ("/rooms/", Unknown),
+            ("/rooms/..", Unknown),
             ("/camera/index.m3u8", Media { stream: "camera", path: "index.m3u8" }),
             ("/a.b-c_d/s1/video/7.3.m4s", Media { stream: "a.b-c_d", path: "s1/video/7.3.m4s" }),
             ("/assets/main-0123.js", Asset("main-0123.js")),

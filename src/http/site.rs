@@ -282,6 +282,7 @@ impl Site {
             Route::StreamWithoutSlash(stream) if exists(stream) => redirect(&format!("/{stream}/")),
             Route::StreamPage(stream) if exists(stream) => assets::page(Page::Viewer, headers),
             Route::PublishPage => assets::page(Page::Publish, headers),
+            Route::RoomPage => assets::page(Page::Room, headers),
             Route::StreamWithoutSlash(_) | Route::StreamPage(_) => {
                 problem(StatusCode::NOT_FOUND, "There is no stream of that name.\n")
             }

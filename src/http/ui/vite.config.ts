@@ -1,6 +1,7 @@
-// Bundles the pages into dist/, flat: index.html, the console; viewer.html, the page of one stream; and
-// publish.html, where a stream is sent from; what they load, with its content's hash in its name, which the box serves below /assets/; and a
-// .gz beside each. `--mode tests` bundles the unit tests instead, for node's test runner.
+// Bundles the pages into dist/, flat: index.html, the console; viewer.html, the page of one stream;
+// publish.html, where a stream is sent from; room.html, where people meet; what they load, with its content's
+// hash in its name, which the box serves below /assets/; and a .gz beside each. `--mode tests` bundles the unit
+// tests instead, for node's test runner.
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { gzipSync } from "node:zlib";
@@ -23,7 +24,7 @@ const pages: UserConfig = {
     // hls.js is what it is.
     chunkSizeWarningLimit: 1_000,
     rolldownOptions: {
-      input: ["index.html", "viewer.html", "publish.html"],
+      input: ["index.html", "viewer.html", "publish.html", "room.html"],
       output: {
         // Both pages play, and the console only when somebody looks at a stream.
         codeSplitting: { groups: [{ name: "player", test: /node_modules\/hls\.js\/|src\/(player|clock|recent|steering)\.ts/ }] },

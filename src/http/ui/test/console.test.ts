@@ -6,6 +6,7 @@ import { condition, isBad, told } from "../src/console/condition.ts";
 import { videoLine } from "../src/console/devices.tsx";
 import { bitrate, bytes, duration } from "../src/console/format.ts";
 import { newest } from "../src/console/graph_data.ts";
+import { isName } from "../src/console/meet.tsx";
 import { fallen, share } from "../src/console/meters.tsx";
 
 function stream(state: Stream["state"], ...sources: Source[]): Stream {
@@ -84,4 +85,9 @@ test("meters rise at once and fall slowly", () => {
 test("a gap is not the newest number", () => {
   assert.equal(newest([1, 2, null]), 2);
   assert.equal(newest([null]), null);
+});
+
+test("rooms and streams have names that the box takes", () => {
+  for (const name of ["choir", "a.b-c_d", "...", "x".repeat(48)]) assert.equal(isName(name, 48), true, name);
+  for (const name of ["", ".", "..", "a/b", "caf\u00e9", "a b", "x".repeat(49)]) assert.equal(isName(name, 48), false, name);
 });

@@ -4,6 +4,7 @@ import type { ComponentType } from "preact";
 import type { Role } from "./api.ts";
 import { DevicesView } from "./devices.tsx";
 import { LogView } from "./log.tsx";
+import { MeetView } from "./meet.tsx";
 import { PeopleView } from "./people.tsx";
 import { PhoneView } from "./phone.tsx";
 import { SettingsView } from "./settings.tsx";
@@ -23,6 +24,7 @@ export interface View {
 
 export const VIEWS: View[] = [
   { name: "", title: "Streams", icon: ICONS.wall, role: null, show: WallView },
+  { name: "meet", title: "Meet", icon: ICONS.chat, role: null, show: MeetView },
   { name: "devices", title: "Devices", icon: ICONS.camera, role: "viewer", show: DevicesView },
   { name: "settings", title: "Settings", icon: ICONS.settings, role: "admin", show: SettingsView },
   { name: "people", title: "People", icon: ICONS.people, role: "admin", show: PeopleView },
