@@ -10,6 +10,7 @@
 #![allow(clippy::disallowed_methods, reason = "shell: owns the run")]
 
 mod address;
+mod real_time;
 mod welcome;
 
 use crate::access::{Access, AccessError};
@@ -24,6 +25,7 @@ use crate::system::System;
 use crate::time::Epoch;
 use crate::webhook;
 use address::ShowAddress;
+pub use real_time::RealTimeError;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -60,6 +62,8 @@ pub enum AppError {
     Access(#[from] AccessError),
     #[error(transparent)]
     Control(#[from] ControlError),
+    #[error(transparent)]
+    RealTime(#[from] RealTimeError),
     #[error(transparent)]
     Thread(#[from] SupervisorError),
 }
@@ -150,7 +154,11 @@ pub fn run(config: Config, origin: Origin) -> Result<(), AppError> {
 
     let stop = supervisor.stop().clone();
     notify::ready();
-    let site = Arc::new(Site::new(Arc::clone(&control), access).with_setup(setup));
+    let site = Site::new(Arc::clone(&control), access).with_setup(setup);
+    let site = Arc::new(match runtime.block_on(async { real_time::open(&config.webrtc) })? {
+        Some(real_time) => site.with_real_time(real_time),
+        None => site,
+    });
     serve(&runtime, servers, control, site, async move { stop.requested().await })
 }
 

@@ -10,7 +10,7 @@ const MAX_HOSTS: usize = 16;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HttpConfig {
     pub listen: SocketAddr,
-    pub listen_tls: ListenTls,
+    pub listen_tls: Listen,
     /// Certificate and key, PEM files; `None`: the box makes its own.
     pub certificate: Option<(PathBuf, PathBuf)>,
     /// DNS names, in lower case, that the box is reached by besides its host name.
@@ -19,27 +19,27 @@ pub struct HttpConfig {
 
 impl Default for HttpConfig {
     fn default() -> Self {
-        Self { listen: all_interfaces(8080), listen_tls: ListenTls::default(), certificate: None, hosts: Vec::new() }
+        Self {
+            listen: all_interfaces(8080),
+            listen_tls: Listen::Try(all_interfaces(TLS_PORT)),
+            certificate: None,
+            hosts: Vec::new(),
+        }
     }
 }
 
 const TLS_PORT: u16 = 8443;
 
+/// Where something listens that the box can do without.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ListenTls {
+pub enum Listen {
     Off,
     /// Nobody asked for it: where it can't be, the box goes on without.
     Try(SocketAddr),
     At(SocketAddr),
 }
 
-impl Default for ListenTls {
-    fn default() -> Self {
-        Self::Try(all_interfaces(TLS_PORT))
-    }
-}
-
-fn all_interfaces(port: u16) -> SocketAddr {
+pub(super) fn all_interfaces(port: u16) -> SocketAddr {
     SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, port))
 }
 
@@ -55,17 +55,21 @@ pub(super) fn http(section: &Section<'_>) -> HttpConfig {
         listen,
         listen_tls: section
             .field("listen_tls")
-            .and_then(|field| match field.string(LISTEN_TLS)? {
-                "off" => Some(ListenTls::Off),
-                text => address(&field, text, LISTEN_TLS).map(ListenTls::At),
-            })
+            .and_then(|field| listen_or_off(&field, LISTEN_TLS))
             // Where HTTP is for this machine only, so is HTTPS.
-            .unwrap_or(ListenTls::Try(SocketAddr::new(listen.ip(), TLS_PORT))),
+            .unwrap_or(Listen::Try(SocketAddr::new(listen.ip(), TLS_PORT))),
         certificate: certificate(section),
         hosts: section.field("hosts").and_then(|field| hosts(&field)).unwrap_or_default(),
     };
     section.finish();
     config
+}
+
+pub(super) fn listen_or_off(field: &Field<'_>, example: &str) -> Option<Listen> {
+    match field.string(example)? {
+        "off" => Some(Listen::Off),
+        text => address(field, text, example).map(Listen::At),
+    }
 }
 
 fn address(field: &Field<'_>, text: &str, example: &str) -> Option<SocketAddr> {
@@ -91,18 +95,20 @@ fn certificate(section: &Section<'_>) -> Option<(PathBuf, PathBuf)> {
 fn hosts(field: &Field<'_>) -> Option<Vec<String>> {
     const EXAMPLE: &str = "[\"box.example.org\"]";
     let hosts = field.strings(EXAMPLE, MAX_HOSTS)?;
-    let right = |host: &str| {
-        let label = |label: &str| {
-            (1..=63).contains(&label.len())
-                && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
-                && !label.starts_with('-')
-                && !label.ends_with('-')
-        };
-        host.len() <= 253 && host.split('.').all(label)
-    };
-    if let Some(wrong) = hosts.iter().find(|host| !right(host)) {
+    if let Some(wrong) = hosts.iter().find(|host| !is_host(host)) {
         field.refuse(format!("has \"{wrong}\", which is no DNS name; it must be like {EXAMPLE}"));
         return None;
     }
     Some(hosts.into_iter().map(|host| host.to_ascii_lowercase()).collect())
+}
+
+/// Whether this is a DNS name.
+pub(super) fn is_host(host: &str) -> bool {
+    let label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    host.len() <= 253 && host.split('.').all(label)
 }

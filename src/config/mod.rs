@@ -22,13 +22,15 @@ mod streams;
 mod tests;
 mod value;
 mod webhooks;
+mod webrtc;
 
 pub use actions::{ACTIONS, ActionsConfig};
 pub use discovery::DiscoveryConfig;
-pub use http::{HttpConfig, ListenTls};
+pub use http::{HttpConfig, Listen};
 pub use panel::{Active, ButtonConfig, LightConfig, LightPattern, Line, LineConfig, PanelConfig, Pull, STATES};
 pub use problem::{ConfigError, Problem};
 pub use webhooks::{EVENTS, Secret, WebhookConfig};
+pub use webrtc::{TurnLogin, WebrtcConfig};
 
 /// What can be configured, as a JSON Schema (2020-12).
 pub const SCHEMA: &str = include_str!("schema.json");
@@ -86,6 +88,7 @@ pub struct Config {
     pub webhooks: Vec<WebhookConfig>,
     pub actions: ActionsConfig,
     pub panel: PanelConfig,
+    pub webrtc: WebrtcConfig,
 }
 
 impl Config {
@@ -130,8 +133,10 @@ impl Config {
         let names: Vec<_> = streams.keys().map(StreamName::as_str).collect();
         let actions = root.section("actions").map_or_else(ActionsConfig::default, |section| actions::read(&section));
         let panel = root.section("panel").map(|section| panel::read(&section, &names, &actions.off));
+        let http = root.section("http").map_or_else(HttpConfig::default, |section| http::http(&section));
+        let webrtc = webrtc::read(root.section("webrtc").as_ref(), http.listen);
         let config = Self {
-            http: root.section("http").map_or_else(HttpConfig::default, |section| http::http(&section)),
+            http,
             streams,
             access: root.section("access").map_or_else(AccessConfig::default, |section| access(&section)),
             state_dir: root.field("state_dir").and_then(|field| state_dir(&field)),
@@ -141,6 +146,7 @@ impl Config {
             webhooks: webhooks::read(&root),
             actions,
             panel: panel.unwrap_or_default(),
+            webrtc,
         };
         root.finish();
         document.finish(file, config)

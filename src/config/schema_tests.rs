@@ -155,6 +155,21 @@ fn each_setting_by_itself_is_refused_by_both_or_by_neither() {
         ("http.key", json!(["/a.pem"])),
         ("http.hosts", json!([["a.example", "b"], ["-a"], ["a b"], ["a..b"], [""], [7], vec!["a"; 16], vec!["a"; 17]])),
         ("http.port", json!([80])),
+        ("webrtc.listen", json!(["0.0.0.0:8189", "off", "on", "box:1"])),
+        ("webrtc.public_address", json!(["203.0.113.7", "2001:db8::7", "box.example.org"])),
+        (
+            "webrtc.ice_servers",
+            json!([
+                ["stun:a.example"],
+                ["turn:a:3478?transport=tcp"],
+                ["stun:a?transport=tcp"],
+                ["a"],
+                vec!["stun:a"; 5]
+            ]),
+        ),
+        ("webrtc.turn_username", json!(["a"])),
+        ("webrtc.turn_credential", json!(["a"])),
+        ("webrtc.port", json!([80])),
         ("access.view", json!(["public", "lan", "token", "account", "nobody"])),
         ("access.publish", json!(["public", "lan", "token", "account", "nobody"])),
         ("access.admin_password_hash", json!([hash, "$argon2i$x"])),

@@ -108,7 +108,7 @@ fn the_example_file_is_good_and_shows_the_defaults() {
     let camera = &config.streams[&StreamName::new("camera").expect("a name")];
     assert_eq!((camera.encode.clone(), camera.hls.clone()), (EncodeConfig::default(), HlsConfig::default()));
     let asked =
-        HttpConfig { listen_tls: ListenTls::At("0.0.0.0:8443".parse().expect("an address")), ..HttpConfig::default() };
+        HttpConfig { listen_tls: Listen::At("0.0.0.0:8443".parse().expect("an address")), ..HttpConfig::default() };
     assert_eq!((config.http, config.access), (asked, AccessConfig::default()));
     assert_eq!(config.actions, ActionsConfig::default());
 }

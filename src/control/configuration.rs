@@ -188,6 +188,7 @@ impl Control {
         let mut replaced = self.follow(&new);
         replaced.after_restart = [
             ("http", old.as_ref().is_none_or(|old| old.http != new.http)),
+            ("webrtc", old.as_ref().is_none_or(|old| old.webrtc != new.webrtc)),
             ("discovery", old.as_ref().is_none_or(|old| old.discovery != new.discovery)),
             ("state_dir", old.as_ref().is_none_or(|old| old.state_dir != new.state_dir)),
         ]

@@ -73,6 +73,8 @@ pub fn decide(
     stream: &str,
 ) -> Result<Who, Refusal> {
     let changes = ![Method::GET, Method::HEAD, Method::OPTIONS].contains(&head.method);
+    // An offer to watch is posted, and changes nothing.
+    let changes = changes && needs != Needs::View;
     if changes && !matches!(asker.credential, Credential::Token(_)) && !is_own_page(head) {
         return Err(Refusal::Forbidden);
     }

@@ -1,7 +1,7 @@
 //! Whether the box speaks HTTPS: as the configuration says, and where it says nothing, as it can be.
 
 use super::listener::{BindError, Server};
-use crate::config::{HttpConfig, ListenTls};
+use crate::config::{HttpConfig, Listen};
 use crate::state::StateDir;
 use crate::tls::{Tls, TlsError};
 use std::net::SocketAddr;
@@ -23,9 +23,9 @@ pub fn open(
     plain: &Server,
 ) -> Result<Option<(Server, Tls)>, HttpsError> {
     let (address, asked) = match config.listen_tls {
-        ListenTls::Off => return Ok(None),
-        ListenTls::Try(address) => (address, config.certificate.is_some()),
-        ListenTls::At(address) => (address, true),
+        Listen::Off => return Ok(None),
+        Listen::Try(address) => (address, config.certificate.is_some()),
+        Listen::At(address) => (address, true),
     };
     match open_at(address, config, state, plain) {
         Ok(open) => Ok(open),

@@ -22,6 +22,11 @@ pub enum Route<'a> {
     PublishPage,
     /// `/rooms/{room}`
     RoomPage,
+    /// `/{stream}/whep`, and below it one viewer's session (RFC 9725's conventions).
+    Watch {
+        stream: &'a str,
+        session: Option<&'a str>,
+    },
     /// `/{stream}/…`: playlists and media.
     Media {
         stream: &'a str,
@@ -54,7 +59,11 @@ impl<'a> Route<'a> {
             (stream, None) => Self::StreamWithoutSlash(stream),
             (stream, Some("")) => Self::StreamPage(stream),
             (_, Some("publish")) => Self::PublishPage,
-            (stream, Some(path)) if path.split('/').all(is_segment) => Self::Media { stream, path },
+            (stream, Some("whep")) => Self::Watch { stream, session: None },
+            (stream, Some(path)) if path.split('/').all(is_segment) => match path.strip_prefix("whep/") {
+                Some(session) if is_segment(session) => Self::Watch { stream, session: Some(session) },
+                _ => Self::Media { stream, path },
+            },
             _ => Self::Unknown,
         }
     }
@@ -69,6 +78,7 @@ mod tests {
     fn route_table() {
         use Route::{
             Api, Asset, Home, Media, Metrics, PublishPage, RoomPage, Setup, StreamPage, StreamWithoutSlash, Unknown,
+            Watch,
         };
         let table = [
             ("/", Home),
@@ -89,6 +99,10 @@ mod tests {
             ("/rooms/..", Unknown),
             ("/camera/index.m3u8", Media { stream: "camera", path: "index.m3u8" }),
             ("/a.b-c_d/s1/video/7.3.m4s", Media { stream: "a.b-c_d", path: "s1/video/7.3.m4s" }),
+            ("/camera/whep", Watch { stream: "camera", session: None }),
+            ("/camera/whep/0af3", Watch { stream: "camera", session: Some("0af3") }),
+            ("/camera/whep/", Unknown),
+            ("/camera/whep/0af3/x", Media { stream: "camera", path: "whep/0af3/x" }),
             ("/assets/main-0123.js", Asset("main-0123.js")),
             ("/api/v1/streams", Api("streams")),
             ("/api/v1/streams/camera/start", Api("streams/camera/start")),

@@ -9,6 +9,7 @@ use super::headers::shared;
 use super::history::{self, History};
 use super::media::Asked;
 use super::metrics::{self, StreamSample};
+use super::offers::{self, RealTime};
 use super::problem::{not_found, problem, refusal};
 use super::route::Route;
 use super::setup::Setup;
@@ -42,6 +43,7 @@ pub struct Site {
     snapshots: Snapshots,
     connections: ConnectionCounts,
     setup: Setup,
+    real_time: Option<RealTime>,
     history: Mutex<History>,
 }
 
@@ -53,6 +55,7 @@ impl Site {
             snapshots: Snapshots::default(),
             connections: ConnectionCounts::default(),
             setup: Setup::default(),
+            real_time: None,
             history: Mutex::default(),
         }
     }
@@ -60,6 +63,11 @@ impl Site {
     /// With what devices need to trust the box.
     pub fn with_setup(self, setup: Setup) -> Self {
         Self { setup, ..self }
+    }
+
+    /// With what answers those who watch and publish in real time.
+    pub fn with_real_time(self, real_time: RealTime) -> Self {
+        Self { real_time: Some(real_time), ..self }
     }
 
     pub fn setup(&self) -> &Setup {
@@ -100,7 +108,8 @@ impl Site {
 
     /// How many watch a stream now.
     pub fn viewers_of(&self, stream: &str) -> usize {
-        self.served(stream).map_or(0, |served| served.live.viewers())
+        let in_real_time = self.real_time.as_ref().map_or(0, |real_time| real_time.server.viewers(stream));
+        self.served(stream).map_or(0, |served| served.live.viewers()) + in_real_time
     }
 
     /// What became of the connections to it.
@@ -152,6 +161,9 @@ impl Site {
             Found::Api(path) => return self.call(caller, limits, &head, path, body).await,
             Found::Answer(response) => return *response,
             Found::Metrics => return self.metrics().await,
+            Found::Watch { stream, session } => {
+                return self.watch(caller, limits, &head, (stream, session), body).await;
+            }
             Found::Media(asked) => asked,
         };
         drop((head, body));
@@ -170,6 +182,9 @@ impl Site {
         {
             return Found::Api(path);
         }
+        if let Route::Watch { stream, session } = route {
+            return Found::Watch { stream, session };
+        }
         if unbounded(body, limits) {
             return closing(refusal(path, StatusCode::PAYLOAD_TOO_LARGE, TOO_LARGE)).into();
         }
@@ -184,6 +199,43 @@ impl Site {
                 response.headers_mut().insert(ALLOW, METHODS);
                 response.into()
             }
+        }
+    }
+
+    /// WHEP. Who has a session's name has the session: it is as good as a password.
+    async fn watch<B>(
+        &self,
+        caller: &Caller,
+        limits: &Limits,
+        head: &Parts,
+        (name, session): (&str, Option<&str>),
+        body: B,
+    ) -> Response<Body>
+    where
+        B: hyper::body::Body,
+        B::Error: Display,
+    {
+        if head.method == Method::OPTIONS {
+            return offers::options(session.is_some());
+        }
+        let Some(real_time) = &self.real_time else { return closing(offers::unavailable()) };
+        match (session, &head.method) {
+            (Some(session), &Method::PATCH) => real_time.patch(session, head, limits, body).await,
+            (Some(session), &Method::DELETE) => real_time.delete(session).await,
+            (None, &Method::POST) => {
+                let asker = access::asker(caller, head, None);
+                if let Err(refused) = access::decide(&self.access, &asker, caller, head, Needs::View, name) {
+                    return closing(shared(turned_away(head, refused)));
+                }
+                let Some(stream) = self.streams().get(name) else {
+                    return closing(shared(problem(StatusCode::NOT_FOUND, "There is no stream of that name.\n")));
+                };
+                match offers::offer(head, limits, body).await {
+                    Ok(offer) => real_time.watch(stream, self.control.state(name), offer, caller.address.ip()).await,
+                    Err(response) => closing(response),
+                }
+            }
+            (session, _) => closing(offers::other_method(session.is_some())),
         }
     }
 
@@ -286,7 +338,7 @@ impl Site {
             Route::StreamWithoutSlash(_) | Route::StreamPage(_) => {
                 problem(StatusCode::NOT_FOUND, "There is no stream of that name.\n")
             }
-            Route::Unknown | Route::Api(_) | Route::Metrics => {
+            Route::Unknown | Route::Api(_) | Route::Metrics | Route::Watch { .. } => {
                 refusal(head.uri.path(), StatusCode::NOT_FOUND, "There is nothing here.\n")
             }
         };
@@ -301,6 +353,11 @@ enum Found<'a> {
     Metrics,
     /// An address of the API, below `/api/v1/`.
     Api(&'a str),
+    /// WHEP, of a stream; and which session.
+    Watch {
+        stream: &'a str,
+        session: Option<&'a str>,
+    },
 }
 
 impl From<Response<Body>> for Found<'_> {

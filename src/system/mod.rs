@@ -12,7 +12,7 @@ mod lan;
 #[cfg(test)]
 mod tests;
 
-pub use lan::lan_address;
+pub use lan::{addresses, lan_address};
 
 use crate::time::MonoTime;
 use rustix::fs::StatVfsMountFlags;

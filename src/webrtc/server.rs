@@ -70,6 +70,7 @@ enum Command {
     Watch {
         stream: Arc<Stream>,
         offer: String,
+        from: IpAddr,
         reply: Reply<Answer>,
     },
     /// A later offer of a session: other tracks, or an ICE restart.
@@ -144,9 +145,9 @@ impl Server {
         lock(&self.audience).get(stream).copied().unwrap_or_default()
     }
 
-    /// Answers somebody who wants to watch a stream.
-    pub async fn watch(&self, stream: Arc<Stream>, offer: String) -> Result<Answer, OfferError> {
-        self.ask(|reply| Command::Watch { stream, offer, reply }).await
+    /// Answers somebody at `from` who wants to watch a stream.
+    pub async fn watch(&self, stream: Arc<Stream>, offer: String, from: IpAddr) -> Result<Answer, OfferError> {
+        self.ask(|reply| Command::Watch { stream, offer, from, reply }).await
     }
 
     /// Answers a later offer of a session.
@@ -240,7 +241,9 @@ impl Task {
     /// Who asked and left in the meantime is gone by its deadline, so that nobody may hear an answer.
     fn order(&mut self, order: Command, media: &mpsc::Sender<Media>) {
         match order {
-            Command::Watch { stream, offer, reply } => drop(reply.send(self.watch(&stream, &offer, media))),
+            Command::Watch { stream, offer, from, reply } => {
+                drop(reply.send(self.watch(&stream, &offer, from, media)));
+            }
             Command::Again { id, offer, reply } => drop(reply.send(self.again(&id, &offer))),
             Command::Candidates { id, candidates, reply } => drop(reply.send(self.candidates(&id, &candidates))),
             Command::Agreed { id, reply } => {
@@ -267,19 +270,28 @@ impl Task {
         if self.sessions.len() >= MAX_PEERS || coming >= MAX_COMING { Err(OfferError::Full) } else { Ok(()) }
     }
 
-    fn identity(&self) -> Identity {
-        let addresses = (self.addresses)().into_iter().map(|ip| SocketAddr::new(ip, self.port)).collect();
+    /// The box to a peer at `from`: only from the box itself is its loopback reached.
+    fn identity(&self, from: IpAddr) -> Identity {
+        let near = from.to_canonical().is_loopback();
+        let addresses = (self.addresses)().into_iter().filter(|ip| near || !ip.is_loopback());
+        let addresses = addresses.map(|ip| SocketAddr::new(ip, self.port)).collect();
         Identity { certificate: self.certificate.clone(), addresses }
     }
 
-    fn watch(&mut self, stream: &Arc<Stream>, offer: &str, media: &mpsc::Sender<Media>) -> Result<Answer, OfferError> {
+    fn watch(
+        &mut self,
+        stream: &Arc<Stream>,
+        offer: &str,
+        from: IpAddr,
+        media: &mpsc::Sender<Media>,
+    ) -> Result<Answer, OfferError> {
         self.has_room()?;
         let now = Instant::now();
         let numbers = Numbers {
             ssrcs: [random_u32()?, random_u32()?, random_u32()?, random_u32()?],
             sequence_numbers: [random_u32()? as u16, random_u32()? as u16],
         };
-        let (peer, viewer, sdp) = Viewer::answer(offer, &self.identity(), numbers, now).map_err(|e| refused(&e))?;
+        let (peer, viewer, sdp) = Viewer::answer(offer, &self.identity(from), numbers, now).map_err(|e| refused(&e))?;
         if !viewer.takes_any(&peer) {
             return Err(OfferError::NoCodec);
         }

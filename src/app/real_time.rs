@@ -1,0 +1,39 @@
+//! Whether the box has real-time connections: as the configuration says, and where it says nothing, as it can be.
+
+use crate::config::{Listen, WebrtcConfig};
+use crate::http::RealTime;
+use crate::system::addresses;
+use crate::webrtc;
+use std::io;
+use std::net::SocketAddr;
+use thiserror::Error;
+
+#[derive(Debug, Error)]
+pub enum RealTimeError {
+    #[error("can't listen on {address} (UDP) for WebRTC: {error}; choose another `listen` in [webrtc], or \"off\"")]
+    Listen { address: SocketAddr, error: io::Error },
+}
+
+/// Starts what answers browsers; `None` without. What was asked for and can't be is an error; what wasn't is a
+/// warning. Needs a tokio runtime.
+pub fn open(config: &WebrtcConfig) -> Result<Option<RealTime>, RealTimeError> {
+    let (address, asked) = match config.listen {
+        Listen::Off => return Ok(None),
+        Listen::Try(address) => (address, false),
+        Listen::At(address) => (address, true),
+    };
+    let public = config.public_address;
+    let reached = move || addresses(address.ip()).into_iter().chain(public).collect();
+    match webrtc::Server::bind(address, reached) {
+        Ok((server, serving)) => {
+            tokio::spawn(serving);
+            log::info!("listening on {} (UDP) for WebRTC", server.address());
+            Ok(Some(RealTime::new(server, config)))
+        }
+        Err(error) if asked => Err(RealTimeError::Listen { address, error }),
+        Err(error) => {
+            log::warn!("going on without WebRTC: {address} (UDP): {error}");
+            Ok(None)
+        }
+    }
+}
