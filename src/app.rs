@@ -155,7 +155,7 @@ pub fn run(config: Config, origin: Origin) -> Result<(), AppError> {
     let stop = supervisor.stop().clone();
     notify::ready();
     let site = Site::new(Arc::clone(&control), access).with_setup(setup);
-    let site = Arc::new(match runtime.block_on(async { real_time::open(&config.webrtc) })? {
+    let site = Arc::new(match runtime.block_on(async { real_time::open(&config.webrtc, &control) })? {
         Some(real_time) => site.with_real_time(real_time),
         None => site,
     });

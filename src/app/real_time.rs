@@ -1,11 +1,13 @@
 //! Whether the box has real-time connections: as the configuration says, and where it says nothing, as it can be.
 
 use crate::config::{Listen, WebrtcConfig};
+use crate::control::Control;
 use crate::http::RealTime;
 use crate::system::addresses;
 use crate::webrtc;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use thiserror::Error;
 
 #[derive(Debug, Error)]
@@ -16,7 +18,7 @@ pub enum RealTimeError {
 
 /// Starts what answers browsers; `None` without. What was asked for and can't be is an error; what wasn't is a
 /// warning. Needs a tokio runtime.
-pub fn open(config: &WebrtcConfig) -> Result<Option<RealTime>, RealTimeError> {
+pub fn open(config: &WebrtcConfig, control: &Arc<Control>) -> Result<Option<RealTime>, RealTimeError> {
     let (address, asked) = match config.listen {
         Listen::Off => return Ok(None),
         Listen::Try(address) => (address, false),
@@ -24,7 +26,8 @@ pub fn open(config: &WebrtcConfig) -> Result<Option<RealTime>, RealTimeError> {
     };
     let public = config.public_address;
     let reached = move || addresses(address.ip()).into_iter().chain(public).collect();
-    match webrtc::Server::bind(address, reached) {
+    let control = Arc::clone(control);
+    match webrtc::Server::bind(address, reached, move || control.epoch()) {
         Ok((server, serving)) => {
             tokio::spawn(serving);
             log::info!("listening on {} (UDP) for WebRTC", server.address());

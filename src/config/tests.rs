@@ -98,6 +98,7 @@ publish = "token"
         webhooks: Vec::new(),
         actions: ActionsConfig::default(),
         panel: PanelConfig::default(),
+        webrtc: WebrtcConfig::default(),
     };
     assert_eq!(config, expected);
 }
@@ -111,6 +112,9 @@ fn the_example_file_is_good_and_shows_the_defaults() {
         HttpConfig { listen_tls: Listen::At("0.0.0.0:8443".parse().expect("an address")), ..HttpConfig::default() };
     assert_eq!((config.http, config.access), (asked, AccessConfig::default()));
     assert_eq!(config.actions, ActionsConfig::default());
+    let webrtc = WebrtcConfig::default();
+    let Listen::Try(address) = webrtc.listen else { panic!("{webrtc:?}") };
+    assert_eq!(config.webrtc, WebrtcConfig { listen: Listen::At(address), ..webrtc });
 }
 
 #[test]
@@ -485,7 +489,7 @@ fn bad_sections_are_refused() {
         ),
         (
             "[recording]",
-            "1: unknown key `recording` in the file; it can have streams, actions, panel, http, access, state_dir, discovery or webhooks",
+            "1: unknown key `recording` in the file; it can have streams, actions, panel, http, webrtc, access, state_dir, discovery or webhooks",
         ),
         ("streams = 5", "1: `streams` is the number 5; it must be a table: [section] or { key = value }"),
         ("[streams]\ncamera = 5", "2: `camera` is the number 5; it must be a table: [section] or { key = value }"),

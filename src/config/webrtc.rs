@@ -106,7 +106,7 @@ fn turn(section: &Section<'_>, servers: &[String]) -> Option<TurnLogin> {
         field.refuse("can have letters, digits and signs of ASCII, without spaces, \" and \\");
         None
     };
-    Some(TurnLogin { username: one(username?, "\"box\"")?, credential: one(credential?, "\"a long word\"")? })
+    Some(TurnLogin { username: one(username?, "\"box\"")?, credential: one(credential?, "\"a-long-word\"")? })
 }
 
 #[cfg(test)]

@@ -113,7 +113,7 @@ async fn a_new_configuration_touches_only_what_has_changed() {
         .await
         .expect("it is good");
     assert_eq!((replaced.unchanged, replaced.restarted), (names(&["camera"]), names(&["stage"])));
-    assert_eq!(replaced.after_restart, ["http"]);
+    assert_eq!(replaced.after_restart, ["http", "webrtc"]);
     assert_eq!(session("camera"), camera, "it goes on undisturbed");
     assert_eq!(control.state("stage"), Some(State::Stopped), "what was stopped stays so");
 
@@ -124,7 +124,7 @@ async fn a_new_configuration_touches_only_what_has_changed() {
     assert!(!watches());
     let opened = format!("{later}\n[streams.camera.access]\nview = \"public\"\n");
     let replaced = control.replace(Wanted::Text(opened), None).await.expect("it is good");
-    assert_eq!((replaced.unchanged, replaced.after_restart), (names(&["camera", "stage"]), vec!["http"]));
+    assert_eq!((replaced.unchanged, replaced.after_restart), (names(&["camera", "stage"]), vec!["http", "webrtc"]));
     assert!(watches(), "at once");
     assert_eq!(session("camera"), camera, "and undisturbed");
     end(&control).await;

@@ -29,6 +29,8 @@ pub fn init(verbose: bool) {
     let mut builder = env_logger::Builder::new();
     // A library's information is our debugging.
     builder.filter_level(if verbose { LevelFilter::Info } else { LevelFilter::Warn });
+    // What strangers' browsers say or get wrong is no news, and anybody could fill the log with it.
+    builder.filter_module("rtc", if verbose { LevelFilter::Warn } else { LevelFilter::Off });
     builder.filter_module("capturebox", own).parse_default_env().format(write_line);
     let logger = builder.build();
     let level = logger.filter();

@@ -20,7 +20,7 @@ pub struct Packets {
     pub starts: bool,
     pub payloads: Vec<Bytes>,
     /// When it was captured, on the monotonic clock.
-    pub captured_us: i64,
+    pub captured: MonoTime,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,19 +31,19 @@ pub enum Kind {
 
 /// `None` for a codec that browsers aren't sent by RTP.
 pub fn packetise(track: &Track, unit: &AccessUnit) -> Option<Packets> {
-    let captured_us = MonoTime::from_ticks(unit.pts, track.timescale).as_nanos() / 1_000;
+    let captured = MonoTime::from_ticks(unit.pts, track.timescale);
     match &track.codec {
         Codec::H264(params) => {
             let sets: &[&[u8]] = if unit.keyframe { &[&params.sps, &params.pps] } else { &[] };
             let annex_b = nal::to_annex_b(sets, &unit.data);
             let payloads = H264Payloader::default().payload(MAX_PAYLOAD, &annex_b).ok()?;
             let timestamp = rtp_clock(rescale(unit.pts, track.timescale, Timescale::VIDEO));
-            Some(Packets { kind: Kind::Video, timestamp, starts: unit.keyframe, payloads, captured_us })
+            Some(Packets { kind: Kind::Video, timestamp, starts: unit.keyframe, payloads, captured })
         }
         // Its timescale is the RTP clock.
         Codec::Opus(_) => {
             let timestamp = rtp_clock(unit.pts);
-            Some(Packets { kind: Kind::Audio, timestamp, starts: true, payloads: vec![unit.data.clone()], captured_us })
+            Some(Packets { kind: Kind::Audio, timestamp, starts: true, payloads: vec![unit.data.clone()], captured })
         }
         Codec::Aac(_) => None,
     }

@@ -12,7 +12,7 @@ use super::peer::{Identity, Peer, PeerEvent};
 use super::stun;
 use super::viewer::{Numbers, Viewer};
 use crate::stream::Stream;
-use crate::time::MonoTime;
+use crate::time::Epoch;
 use quinn_udp::{RecvMeta, Transmit, UdpSockRef, UdpSocketState};
 use rtc::crypto::{SignatureScheme, default_provider};
 use rtc::peer_connection::certificate::{CertificateParams, RTCCertificate};
@@ -107,10 +107,12 @@ pub struct Server {
 }
 
 impl Server {
-    /// Binds the socket; nothing happens before the future is polled. `addresses` says where the box is reached now.
+    /// Binds the socket; nothing happens before the future is polled. `addresses` says where the box is reached now,
+    /// `epoch` what viewers are told the time by.
     pub fn bind(
         listen: SocketAddr,
         addresses: impl Fn() -> Vec<IpAddr> + Send + 'static,
+        epoch: impl Fn() -> Epoch + Send + 'static,
     ) -> io::Result<(Self, impl Future<Output = ()> + Send)> {
         let socket = std::net::UdpSocket::bind(listen)?;
         socket.set_nonblocking(true)?;
@@ -126,6 +128,7 @@ impl Server {
             port: address.port(),
             certificate,
             addresses: Box::new(addresses),
+            epoch: Box::new(epoch),
             sessions: BTreeMap::new(),
             next: 0,
             by_ufrag: HashMap::new(),
@@ -212,6 +215,7 @@ struct Task {
     port: u16,
     certificate: RTCCertificate,
     addresses: Box<dyn Fn() -> Vec<IpAddr> + Send>,
+    epoch: Box<dyn Fn() -> Epoch + Send>,
     sessions: BTreeMap<u64, Session>,
     next: u64,
     by_ufrag: HashMap<String, u64>,
@@ -388,8 +392,8 @@ impl Task {
             viewer.send(&mut session.peer, &packets, now);
             if packets.kind == Kind::Video && *told_capture + TELL_CAPTURE_EVERY <= now {
                 *told_capture = now;
-                let mono_us = MonoTime::now().as_nanos() / 1_000;
-                viewer.tell_capture(&mut session.peer, packets.timestamp, packets.captured_us, mono_us, now);
+                let media_us = (self.epoch)().unix_nanos_at(packets.captured) / 1_000;
+                viewer.tell_capture(&mut session.peer, packets.timestamp, media_us, now);
             }
             self.flush(key);
         }

@@ -3,6 +3,7 @@
 use super::packets::{Kind, Packets};
 use super::peer::{Identity, Peer};
 use super::viewer::{Numbers, Viewer};
+use crate::time::{MonoTime, Timescale};
 use bytes::{Bytes, BytesMut};
 use rtc::crypto::{SignatureScheme, default_provider};
 use rtc::interceptor::Registry;
@@ -174,14 +175,19 @@ impl Net {
                     timestamp: tick * 600,
                     starts: tick % 150 == 0,
                     payloads,
-                    captured_us: 0,
+                    captured: MonoTime::from_ticks(0, Timescale::VIDEO),
                 };
                 self.viewer.send(&mut self.peer, &packets, self.now);
             }
             if tick % 3 == 0 {
                 let payloads = vec![Bytes::from_static(&[0xF8, 0xFF, 0xFE])];
-                let packets =
-                    Packets { kind: Kind::Audio, timestamp: tick * 320, starts: true, payloads, captured_us: 0 };
+                let packets = Packets {
+                    kind: Kind::Audio,
+                    timestamp: tick * 320,
+                    starts: true,
+                    payloads,
+                    captured: MonoTime::from_ticks(0, Timescale::VIDEO),
+                };
                 self.viewer.send(&mut self.peer, &packets, self.now);
             }
             self.pass(Duration::from_nanos(6_666_667), |_| false);

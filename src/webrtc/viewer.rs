@@ -88,10 +88,9 @@ impl Viewer {
         }
     }
 
-    /// Tells when a picture was taken: `media_us` and `now_us` on the clock of `/api/v1/time`.
-    pub fn tell_capture(&self, peer: &mut Peer, rtp: u32, media_us: i64, now_us: i64, now: Instant) {
-        let text = format!(r#"{{"rtp":{rtp},"media_us":{media_us},"now_us":{now_us}}}"#);
+    /// Tells when a picture was taken: `media_us` is the clock of `/api/v1/time`.
+    pub fn tell_capture(&self, peer: &mut Peer, rtp: u32, media_us: i64, now: Instant) {
         // Who opened no such channel doesn't want to know.
-        peer.message(CAPTURE, &text, now);
+        peer.message(CAPTURE, &format!(r#"{{"rtp":{rtp},"media_us":{media_us}}}"#), now);
     }
 }

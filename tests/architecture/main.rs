@@ -59,6 +59,7 @@ const CORES: &[(&str, &[&str])] = &[
     ("tls/names.rs", &[]),
     ("tls/profile.rs", &[]),
     ("tls/renewal.rs", &[]),
+    ("http/sdpfrag.rs", &[]),
     ("webrtc/packets.rs", &[]),
     ("webrtc/stun.rs", &[]),
 ];
