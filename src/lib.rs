@@ -4,7 +4,7 @@
 //! (`tests/architecture.rs` holds that):
 //!
 //! ```text
-//! time < media < codec < container < stream < {access capture decode encode package} < {pipeline snapshot} < control < {discovery tls webhook webrtc} < {http panel} < app < main
+//! time < media < codec < container < stream < {access capture decode encode package} < {mix pipeline snapshot} < control < {discovery tls webhook webrtc} < {http panel} < app < main
 //! ```
 //!
 //! `config`, `state`, `supervisor` and `system` stand beside the line: shells use them, cores don't.
@@ -25,6 +25,7 @@ pub mod decode;
 pub mod encode;
 pub mod package;
 
+pub mod mix;
 pub mod pipeline;
 pub mod snapshot;
 

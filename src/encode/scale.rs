@@ -14,15 +14,85 @@ use std::sync::Arc;
 
 /// Pictures that may be on their way to the encoder at once, with one to be repeated.
 const KEPT: usize = 4;
-/// Black in video range: Y, U, V.
-const BLACK: [u8; 3] = [16, 128, 128];
+/// Black in video range.
+const BLACK_LUMA: u8 = 16;
+const NO_COLOUR: u8 = 128;
+
+/// A part of a picture, px, every edge even.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Window {
+    pub x: u32,
+    pub y: u32,
+    pub width: u32,
+    pub height: u32,
+}
+
+/// Scales parts of pictures into parts of others.
+pub struct Blitter {
+    i420: I420Buffer,
+    resizer: Resizer,
+}
+
+impl Default for Blitter {
+    fn default() -> Self {
+        Self { i420: I420Buffer::default(), resizer: Resizer::new() }
+    }
+}
+
+impl Blitter {
+    /// Scales `part` of a picture to `to` in packed I420 of `size`; the rest of that is left as it is.
+    pub fn blit(
+        &mut self,
+        picture: &RawFrame,
+        part: Window,
+        target: &mut [u8],
+        size: (u32, u32),
+        to: Window,
+    ) -> Result<(), EncodeError> {
+        let bad = |reason: &dyn Display| EncodeError::BadPicture { reason: reason.to_string() };
+        let from = self.i420.view(picture)?;
+        let mut rest = target;
+        for index in 0..3 {
+            // The chroma planes have half of everything.
+            let of = |value: u32| if index == 0 { value } else { value / 2 };
+            let (width, height) = (of(size.0), of(size.1));
+            let Some((plane, after)) = rest.split_at_mut_checked(width as usize * height as usize) else {
+                return Err(bad(&"it doesn't fit"));
+            };
+            rest = after;
+            let (stride, rows) = (from.strides[index], of(picture.height()) as usize);
+            // A row may be padded, the last one needn't be: the padding is cut off as part of the picture's width.
+            let source = from.planes[index];
+            let padded;
+            let source = match source.get(..stride * rows) {
+                Some(whole) => whole,
+                None => {
+                    padded = [source, &vec![0; (stride * rows).saturating_sub(source.len())]].concat();
+                    &padded[..]
+                }
+            };
+            let source = ImageRef::new(u32::try_from(stride).unwrap_or(0), of(picture.height()), source, PixelType::U8)
+                .map_err(|error| bad(&error))?;
+            let mut plane = Image::from_slice_u8(width, height, plane, PixelType::U8).map_err(|error| bad(&error))?;
+            let mut target = CroppedImageMut::new(&mut plane, of(to.x), of(to.y), of(to.width), of(to.height))
+                .map_err(|error| bad(&error))?;
+            let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear)).crop(
+                of(part.x).into(),
+                of(part.y).into(),
+                of(part.width).into(),
+                of(part.height).into(),
+            );
+            self.resizer.resize(&source, &mut target, &options).map_err(|error| bad(&error))?;
+        }
+        Ok(())
+    }
+}
 
 /// Scales to one size.
 pub struct Scaler {
     /// Even, px.
     size: (u32, u32),
-    i420: I420Buffer,
-    resizer: Resizer,
+    blitter: Blitter,
     /// Taken again when nobody holds them any more.
     buffers: Vec<Arc<Vec<u8>>>,
 }
@@ -30,7 +100,7 @@ pub struct Scaler {
 impl Scaler {
     /// `size` is even.
     pub fn new(size: (u32, u32)) -> Self {
-        Self { size, i420: I420Buffer::default(), resizer: Resizer::new(), buffers: Vec::new() }
+        Self { size, blitter: Blitter::default(), buffers: Vec::new() }
     }
 
     /// The picture in this size, as I420.
@@ -38,7 +108,6 @@ impl Scaler {
         let bad = |reason: &dyn Display| EncodeError::BadPicture { reason: reason.to_string() };
         let (width, height) = self.size;
         let from_size = (picture.width(), picture.height());
-        let from = self.i420.view(picture)?;
         let inner = within(from_size, self.size);
         let corner = (even((width - inner.0) / 2), even((height - inner.1) / 2));
 
@@ -47,45 +116,14 @@ impl Scaler {
         let mut buffer = free.map_or_else(|| Arc::new(vec![0; len]), |index| self.buffers.swap_remove(index));
         let Some(bytes) = Arc::get_mut(&mut buffer) else { return Err(bad(&"a buffer is in use")) };
 
-        let mut rest = bytes.as_mut_slice();
-        for (index, black) in BLACK.into_iter().enumerate() {
-            // The chroma planes have half of everything.
-            let part = |value: u32| if index == 0 { value } else { value / 2 };
-            let (plane_width, plane_height) = (part(width), part(height));
-            let Some((plane, after)) = rest.split_at_mut_checked(plane_width as usize * plane_height as usize) else {
-                return Err(bad(&"it doesn't fit"));
-            };
-            rest = after;
-            if inner != self.size {
-                plane.fill(black);
-            }
-            let (stride, rows) = (from.strides[index], part(from_size.1) as usize);
-            // A row may be padded, the last one needn't be: the padding is cut off as part of the picture's width.
-            let source = from.planes[index];
-            let whole = source.get(..stride * rows).map(|source| (source, stride));
-            let padded;
-            let (source, stride) = match whole {
-                Some(whole) => whole,
-                None => {
-                    padded = [source, &vec![0; (stride * rows).saturating_sub(source.len())]].concat();
-                    (&padded[..], stride)
-                }
-            };
-            let source = ImageRef::new(u32::try_from(stride).unwrap_or(0), part(from_size.1), source, PixelType::U8)
-                .map_err(|error| bad(&error))?;
-            let mut plane =
-                Image::from_slice_u8(plane_width, plane_height, plane, PixelType::U8).map_err(|error| bad(&error))?;
-            let mut target =
-                CroppedImageMut::new(&mut plane, part(corner.0), part(corner.1), part(inner.0), part(inner.1))
-                    .map_err(|error| bad(&error))?;
-            let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear)).crop(
-                0.0,
-                0.0,
-                part(from_size.0).into(),
-                part(from_size.1).into(),
-            );
-            self.resizer.resize(&source, &mut target, &options).map_err(|error| bad(&error))?;
+        if inner != self.size {
+            let (luma, chroma) = bytes.split_at_mut(len * 2 / 3);
+            luma.fill(BLACK_LUMA);
+            chroma.fill(NO_COLOUR);
         }
+        let all = Window { x: 0, y: 0, width: from_size.0, height: from_size.1 };
+        let to = Window { x: corner.0, y: corner.1, width: inner.0, height: inner.1 };
+        self.blitter.blit(picture, all, bytes, self.size, to)?;
         if self.buffers.len() < KEPT {
             self.buffers.push(Arc::clone(&buffer));
         }
@@ -98,7 +136,7 @@ fn even(value: u32) -> u32 {
 }
 
 /// The largest even size with `from`'s proportions within `to`.
-fn within(from: (u32, u32), to: (u32, u32)) -> (u32, u32) {
+pub fn within(from: (u32, u32), to: (u32, u32)) -> (u32, u32) {
     let scaled = |side: u32, by: u32, of: u32| {
         let scaled = u64::from(side) * u64::from(by) / u64::from(of.max(1));
         even(u32::try_from(scaled).unwrap_or(u32::MAX)).max(2)
