@@ -1,6 +1,7 @@
 //! The pages in Debian's Chromium, headless: what a viewer sees and hears; below, what the console does.
 
 mod console;
+mod real_time;
 
 use crate::admin::send;
 use crate::appliance::Appliance;
@@ -9,6 +10,9 @@ use serde_json::Value;
 
 const SECONDS: u32 = 10;
 const PLAYER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients/browser/play.mjs");
+
+/// A stream of its own pictures and sound.
+const STREAM: &str = "[streams.camera]\ninput = { source = \"test\", size = \"640x360\", fps = 30 }\n";
 
 /// A machine that is busy with something else makes a player wait; this often in a row, it is our doing.
 const TRIES: usize = 3;
@@ -52,7 +56,7 @@ fn plays(report: &Value) {
 
 #[test]
 fn the_page_plays_the_test_source_live_with_sound() {
-    let box_ = Appliance::start("[streams.camera]\ninput = { source = \"test\", size = \"640x360\", fps = 30 }\n");
+    let box_ = Appliance::start(STREAM);
     let report = play(&box_.url("/camera/?player=hls"));
     plays(&report);
     assert!(number(&report, "audio_bytes") > 0.0, "sound is decoded");
@@ -81,7 +85,7 @@ audio = {{ source = "command", command = {sound}, format = "s16le", rate = 48000
 
 #[test]
 fn who_trusts_the_box_plays_over_http_2_in_a_secure_context() {
-    let mut box_ = Appliance::start("[streams.camera]\ninput = { source = \"test\", size = \"640x360\", fps = 30 }\n");
+    let mut box_ = Appliance::start(STREAM);
     let authority = box_.folder().file("authority.pem");
     std::fs::write(&authority, box_.wait_for("/setup/ca.pem").body).expect("the authority's certificate");
     let url = format!("https://localhost:{}/camera/?player=hls", box_.https_address().port());

@@ -71,7 +71,7 @@ function Preview({ gear, sending }: { gear: Gear; sending: Sending }) {
               <Icon path={ICONS.share} />Go live
             </button>}
         <button type="button" aria-pressed={muted.value} disabled={gear.microphone.value === null} onClick={() => { muted.value = !muted.value; }}>
-          <Icon path={muted.value ? `${ICONS.microphone}M4 4l16 16` : ICONS.microphone} />{muted.value ? "Muted" : "Mute"}
+          <Icon path={muted.value ? `${ICONS.microphone}M4 4l16 16` : ICONS.microphone} />Mute
         </button>
         <Screen gear={gear} />
       </div>
@@ -86,7 +86,7 @@ function Screen({ gear }: { gear: Gear }) {
   if (!("getDisplayMedia" in navigator.mediaDevices)) return null;
   const shared = gear.screen.value !== null;
   return (
-    <button type="button" aria-pressed={shared} onClick={() => (shared ? gear.drop("screen") : void gear.share())}>
+    <button type="button" class={shared ? "lit" : ""} onClick={() => (shared ? gear.drop("screen") : void gear.share())}>
       <Icon path={ICONS.screen} />{shared ? "Stop sharing" : "Share screen"}
     </button>
   );

@@ -21,15 +21,17 @@ export function ChatPanel({ meeting }: { meeting: Meeting }) {
   return (
     <>
       <h2>Chat</h2>
-      <ul class="chats" ref={list} role="log" aria-label="Messages" tabIndex={0}>
-        {chats.length === 0 && <li class="quiet">Nothing yet. Who comes later sees only what is written from then on.</li>}
-        {chats.map(({ from, name, text, unix_ms }, index) => (
-          <li key={index} data-mine={from === meeting.welcome.value?.id}>
-            <p class="from"><strong>{name}</strong> <time>{new Date(unix_ms).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" })}</time></p>
-            <p>{text}</p>
-          </li>
-        ))}
-      </ul>
+      <div class="log" role="log" aria-label="Messages" tabIndex={0}>
+        <ul class="chats" ref={list}>
+          {chats.length === 0 && <li class="quiet">Nothing yet. Who comes later sees only what is written from then on.</li>}
+          {chats.map(({ name, text, unix_ms }, index) => (
+            <li key={index}>
+              <p class="from"><strong>{name}</strong> <time>{new Date(unix_ms).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" })}</time></p>
+              <p>{text}</p>
+            </li>
+          ))}
+        </ul>
+      </div>
       <form class="beside" onSubmit={send}>
         <input ref={field} aria-label="Message to everybody" placeholder="Message to everybody" value={text} maxLength={MAX_CHAT} onInput={(event) => setText(event.currentTarget.value)} />
         <button type="submit" class="main" aria-label="Send" title="Send" disabled={text.trim() === ""}><Icon path={ICONS.send} /></button>

@@ -22,9 +22,8 @@ export function Inside({ meeting, gear }: { meeting: Meeting; gear: Gear }) {
   const troubles = Object.values(gear.troubles.value).filter((text) => text !== "");
   return (
     <div class="room" data-panel={open}>
-      <h1 class="unseen">{meeting.room}</h1>
       {meeting.phase.value === "away" && <p class="away" role="alert"><Icon path={ICONS.wait} />The connection is lost. Coming back…</p>}
-      <main><Pictures meeting={meeting} gear={gear} /></main>
+      <main><h1 class="unseen">{meeting.room}</h1><Pictures meeting={meeting} gear={gear} /></main>
       {open !== "none" && (
         <aside class="panel" aria-label={open === "chat" ? "Chat" : "People"}>
           {open === "chat" ? <ChatPanel meeting={meeting} /> : <PeoplePanel meeting={meeting} />}
@@ -35,23 +34,27 @@ export function Inside({ meeting, gear }: { meeting: Meeting; gear: Gear }) {
         {troubles.map((text) => <p key={text}>{text}</p>)}
       </div>
       <Sounds meeting={meeting} />
-      <div class="deck" role="toolbar" aria-label="In the room">
-        <Microphone meeting={meeting} gear={gear} />
-        <Camera gear={gear} />
-        <Screen gear={gear} />
-        <Switch icon={ICONS.hand} on={meeting.hand.value} words={meeting.hand.value ? "Lower hand" : "Raise hand"} act={() => meeting.raise(!meeting.hand.value)} />
-        <Switch icon={ICONS.wall} on={speakerView.value} words="Speaker view" wide act={() => { speakerView.value = !speakerView.value; }} />
-        <Switch icon={ICONS.chat} on={open === "chat"} words="Chat" act={toggle("chat")} count={meeting.unread.value} />
-        <Switch icon={ICONS.people} on={open === "people"} words="People" act={toggle("people")} count={meeting.people.value.length} />
-        <button type="button" class="leave" onClick={() => meeting.leave()} title="Leave"><Icon path={ICONS.leave} /><span>Leave</span></button>
-      </div>
+      <footer>
+        <div class="deck" role="toolbar" aria-label="In the room">
+          <Microphone meeting={meeting} gear={gear} />
+          <Camera gear={gear} />
+          <Screen gear={gear} />
+          <Switch icon={ICONS.hand} on={meeting.hand.value} changes words={meeting.hand.value ? "Lower hand" : "Raise hand"} act={() => meeting.raise(!meeting.hand.value)} />
+          <Switch icon={ICONS.wall} on={speakerView.value} words="Speaker view" wide act={() => { speakerView.value = !speakerView.value; }} />
+          <Switch icon={ICONS.chat} on={open === "chat"} words="Chat" act={toggle("chat")} count={meeting.unread.value} />
+          <Switch icon={ICONS.people} on={open === "people"} words="People" act={toggle("people")} count={meeting.people.value.length} />
+          <button type="button" class="leave" onClick={() => meeting.leave()} title="Leave"><Icon path={ICONS.leave} /><span>Leave</span></button>
+        </div>
+      </footer>
     </div>
   );
 }
 
 interface SwitchProps {
   icon: string;
+  /** It shows; said by the words alone where they change with it. */
   on: boolean;
+  changes?: boolean;
   words: string;
   act: () => void;
   count?: number;
@@ -61,9 +64,9 @@ interface SwitchProps {
   off?: boolean;
 }
 
-function Switch({ icon, on, words, act, count = 0, disabled = false, wide = false, off = false }: SwitchProps) {
+function Switch({ icon, on, changes = false, words, act, count = 0, disabled = false, wide = false, off = false }: SwitchProps) {
   return (
-    <button type="button" class={[wide && "wide", off && "off"].filter(Boolean).join(" ")} aria-pressed={on} disabled={disabled} title={words} onClick={act}>
+    <button type="button" class={[wide && "wide", off && "off", changes && on && "lit"].filter(Boolean).join(" ")} aria-pressed={changes ? undefined : on} disabled={disabled} title={words} onClick={act}>
       <Icon path={off ? `${icon}M4 4l16 16` : icon} /><span>{words}</span>{count > 0 && <b>{count}</b>}
     </button>
   );
@@ -79,7 +82,7 @@ function Microphone({ meeting, gear }: { meeting: Meeting; gear: Gear }) {
       void gear.choose("microphone", gear.microphones.value[0]?.deviceId ?? "");
     }
   };
-  return <Switch icon={ICONS.microphone} on={false} off={off} words={off ? "Unmute" : "Mute"} act={act} />;
+  return <Switch icon={ICONS.microphone} on={false} changes off={off} words={off ? "Unmute" : "Mute"} act={act} />;
 }
 
 function Camera({ gear }: { gear: Gear }) {
@@ -89,11 +92,11 @@ function Camera({ gear }: { gear: Gear }) {
     else if (gear.cameraId.value === "none") void gear.choose("camera", gear.cameras.value[0]?.deviceId ?? "");
     else void gear.openCamera();
   };
-  return <Switch icon={ICONS.camera} on={false} off={off} words={off ? "Camera on" : "Camera off"} act={act} />;
+  return <Switch icon={ICONS.camera} on={false} changes off={off} words={off ? "Camera on" : "Camera off"} act={act} />;
 }
 
 function Screen({ gear }: { gear: Gear }) {
   if (navigator.mediaDevices === undefined || !("getDisplayMedia" in navigator.mediaDevices)) return null;
   const on = gear.screen.value !== null;
-  return <Switch icon={ICONS.screen} on={on} words={on ? "Stop sharing" : "Share screen"} act={() => (on ? gear.drop("screen") : void gear.share())} />;
+  return <Switch icon={ICONS.screen} on={on} changes words={on ? "Stop sharing" : "Share screen"} act={() => (on ? gear.drop("screen") : void gear.share())} />;
 }

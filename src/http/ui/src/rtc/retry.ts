@@ -19,7 +19,7 @@ export function next(status: number, words: string, failures: number, sinceLive:
   switch (status) {
     case 401: return stop("The box doesn't know who you are. Sign in, or show a token.", true);
     case 403: return stop("You may not publish here. Sign in as somebody who may, or show a token for it.", true);
-    case 404: case 405: return stop(words || "This box takes no publishers.");
+    case 404: case 405: return stop("This box takes no publishers, or not under this name.");
     case 409:
       if (sinceLive !== null && sinceLive < OWN_GHOST_MS) return again;
       return stop("Somebody else is live on this stream. Wait until they are done, or take another name.");

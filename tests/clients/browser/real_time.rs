@@ -1,0 +1,45 @@
+//! The page of a stream in real time: pictures and sound by WebRTC, HLS where and while that doesn't get
+//! through, and real time again.
+
+use super::{number, play};
+use crate::appliance::Appliance;
+use crate::ffmpeg::run;
+use serde_json::{Value, json};
+
+const STREAM: &str = "[webrtc]\nlisten = \"127.0.0.1:0\"\n\
+    [streams.camera]\ninput = { source = \"test\", size = \"640x360\", fps = 30 }\n";
+const VISIT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients/browser/real_time.mjs");
+
+#[test]
+fn the_page_plays_in_real_time_and_knows_its_delay() {
+    let box_ = Appliance::start(STREAM);
+    let report = play(&box_.url("/camera/?player=webrtc"));
+    assert_eq!(report["problems"], json!([]));
+    assert_eq!(report["page"]["transport"], "webrtc");
+    let seconds = number(&report, "seconds");
+    assert!(number(&report, "frames_decoded") > 25.0 * seconds, "{report:#}");
+    assert!(number(&report, "strips_read") > 0.9 * number(&report, "frames_presented"));
+    // scripts/bench measures it; this only notices a disaster on a busy machine.
+    let p50 = number(&report["latency_ms"], "p50");
+    println!("glass to glass: p50 {p50} ms");
+    assert!((0.0..300.0).contains(&p50), "{p50} ms behind");
+    // What the page tells comes from the box's stamps, the other from the picture itself.
+    let told = number(&report["page"], "latencyMs");
+    assert!((told - p50).abs() < 60.0, "the page tells of {told} ms, the picture of {p50} ms");
+}
+
+#[test]
+fn the_page_falls_back_to_hls_and_comes_back() {
+    let box_ = Appliance::start(STREAM);
+    let visits: Value =
+        serde_json::from_slice(&run("node", &[VISIT, &box_.url("/camera/")])).expect("real_time.mjs writes JSON");
+    println!("{visits:#}");
+    for visit in ["watched", "comes_back", "without_udp"] {
+        assert_eq!(visits[visit]["problems"], json!([]), "{visit}");
+    }
+    assert!(number(&visits["watched"], "heard") > 0.01, "sound comes too");
+    assert!(number(&visits["watched"]["steady"], "latencyMs") > number(&visits["watched"]["live"], "latencyMs"));
+    assert_eq!(visits["comes_back"]["said"], "No real time now: steady instead.");
+    let after_ms = number(&visits["without_udp"], "after_ms");
+    assert!(after_ms < 15_000.0, "HLS stood in after {after_ms} ms only");
+}
