@@ -11,6 +11,7 @@
 
 mod address;
 mod real_time;
+mod rooms;
 mod welcome;
 
 use crate::access::{Access, AccessError};
@@ -156,7 +157,10 @@ pub fn run(config: Config, origin: Origin) -> Result<(), AppError> {
     notify::ready();
     let site = Site::new(Arc::clone(&control), access).with_setup(setup);
     let site = Arc::new(match runtime.block_on(async { real_time::open(&config.webrtc, &control) })? {
-        Some(real_time) => site.with_real_time(real_time),
+        Some(real_time) => {
+            let rooms = runtime.block_on(rooms::open(&real_time.server, &config, &control));
+            site.with_real_time(real_time).with_rooms(rooms)
+        }
         None => site,
     });
     serve(&runtime, servers, control, site, async move { stop.requested().await })
@@ -172,8 +176,12 @@ fn serve(
 ) -> Result<(), AppError> {
     let threads = control.supervisor().clone();
     runtime.spawn(Arc::clone(&site).keep_history());
+    let rooms = site.rooms().cloned();
     let ended = async move {
         stop.await;
+        if let Some(rooms) = rooms {
+            rooms.end().await;
+        }
         let joined = tokio::task::spawn_blocking(move || threads.join(STOP_WITHIN)).await;
         // The last parts are closed and the playlists say so, before the server closes.
         control.packaged().await;

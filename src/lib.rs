@@ -4,7 +4,7 @@
 //! (`tests/architecture.rs` holds that):
 //!
 //! ```text
-//! time < media < codec < container < stream < {access capture decode encode package} < {mix pipeline snapshot} < control < {discovery tls webhook webrtc} < {http panel} < app < main
+//! time < media < codec < container < stream < {access capture decode encode package} < {mix pipeline snapshot} < control < {discovery tls webhook webrtc} < meet < {http panel} < app < main
 //! ```
 //!
 //! `config`, `state`, `supervisor` and `system` stand beside the line: shells use them, cores don't.
@@ -35,6 +35,8 @@ pub mod tls;
 pub mod discovery;
 pub mod webhook;
 pub mod webrtc;
+
+pub mod meet;
 
 pub mod http;
 pub mod panel;

@@ -102,6 +102,8 @@ impl Scope {
         match action {
             Action::View(stream) => self.view && named(stream),
             Action::Publish(stream) => self.publish && named(stream),
+            // As the stream that a room can be sent as is called.
+            Action::Meet(room) => self.publish && named(&format!("room-{room}")),
             Action::Metrics => self.view && self.streams.is_none(),
             Action::Observe | Action::Operate | Action::Administer => false,
         }

@@ -38,6 +38,8 @@ use core::net::IpAddr;
 pub enum Action<'a> {
     View(&'a str),
     Publish(&'a str),
+    /// Come into a room.
+    Meet(&'a str),
     /// Read the counters of all streams.
     Metrics,
     /// See the console: system, log, devices, events.

@@ -43,11 +43,19 @@ impl Default for StreamPolicies {
 }
 
 /// Those of all streams.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policies {
     /// For metrics, and for streams that aren't named below.
     pub default: StreamPolicies,
     pub streams: BTreeMap<String, StreamPolicies>,
+    /// Who may come into rooms.
+    pub rooms: Policy,
+}
+
+impl Default for Policies {
+    fn default() -> Self {
+        Self { default: StreamPolicies::default(), streams: BTreeMap::new(), rooms: Policy::Lan }
+    }
 }
 
 impl Policies {
@@ -58,6 +66,7 @@ impl Policies {
             Action::View(name) => Some(stream(name).view),
             Action::Publish(name) => Some(stream(name).publish),
             Action::Metrics => Some(self.default.view),
+            Action::Meet(_) => Some(self.rooms),
             Action::Observe | Action::Operate | Action::Administer => None,
         }
     }
@@ -85,7 +94,7 @@ pub(super) fn open_to(policy: Option<Policy>, neighbour: bool) -> bool {
 /// Whether what the caller has opens it.
 pub(super) fn opens(action: &Action<'_>, policy: Option<Policy>, standing: Standing) -> Result<(), Refusal> {
     let needed = match action {
-        Action::View(_) | Action::Metrics | Action::Observe => Role::Viewer,
+        Action::View(_) | Action::Metrics | Action::Meet(_) | Action::Observe => Role::Viewer,
         Action::Publish(_) | Action::Operate => Role::Operator,
         Action::Administer => Role::Admin,
     };

@@ -143,8 +143,11 @@ admin, near       VVVV VVVV VVVV VVVV VVVV VVVV
 #[tokio::test]
 async fn a_stream_has_its_own_policy_and_a_new_one_holds_at_once() {
     let of = |view| StreamPolicies { view, publish: Policy::Account };
-    let mut policies =
-        Policies { default: of(Policy::Public), streams: [("camera".to_owned(), of(Policy::Account))].into() };
+    let mut policies = Policies {
+        default: of(Policy::Public),
+        streams: [("camera".to_owned(), of(Policy::Account))].into(),
+        ..Policies::default()
+    };
     let access = Access::open(None, policies.clone(), None).expect("in memory");
     let caller = Caller { address: Some(local()), credential: Credential::None };
     let view = |stream| access.decide(&caller, &Action::View(stream), at(0));

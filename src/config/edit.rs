@@ -10,9 +10,10 @@ use toml::Value as Wanted;
 use toml_edit::{Array, ArrayOfTables, DocumentMut, InlineTable, Item, Key, Table, TableLike, Value};
 
 /// Where secrets stand; `*` is any key.
-const SECRETS: [&[&str]; 2] = [&["access", "admin_password_hash"], &["webhooks", "secret"]];
-/// Their keys, for a text that isn't TOML any more.
-const SECRET_KEYS: [&str; 2] = ["admin_password_hash", "secret"];
+const SECRETS: [&[&str]; 4] =
+    [&["access", "admin_password_hash"], &["webhooks", "secret"], &["rooms", "password"], &["rooms", "host_password"]];
+/// What is in their keys, for a text that isn't TOML any more.
+const SECRET_KEYS: [&str; 2] = ["password", "secret"];
 /// What every mark starts with.
 const MARK: &str = "(unchanged ";
 /// Tables that people write in one line.

@@ -13,6 +13,7 @@ pub mod edit;
 mod http;
 mod panel;
 mod problem;
+mod rooms;
 #[cfg(test)]
 mod schema_tests;
 mod section;
@@ -29,6 +30,7 @@ pub use discovery::DiscoveryConfig;
 pub use http::{HttpConfig, Listen};
 pub use panel::{Active, ButtonConfig, LightConfig, LightPattern, Line, LineConfig, PanelConfig, Pull, STATES};
 pub use problem::{ConfigError, Problem};
+pub use rooms::RoomsConfig;
 pub use webhooks::{EVENTS, Secret, WebhookConfig};
 pub use webrtc::{TurnLogin, WebrtcConfig};
 
@@ -89,6 +91,7 @@ pub struct Config {
     pub actions: ActionsConfig,
     pub panel: PanelConfig,
     pub webrtc: WebrtcConfig,
+    pub rooms: RoomsConfig,
 }
 
 impl Config {
@@ -147,6 +150,7 @@ impl Config {
             actions,
             panel: panel.unwrap_or_default(),
             webrtc,
+            rooms: root.section("rooms").map_or_else(RoomsConfig::default, |section| rooms::read(&section)),
         };
         root.finish();
         document.finish(file, config)
@@ -161,6 +165,7 @@ impl Config {
         };
         Policies {
             default: StreamPolicies { view, publish },
+            rooms: self.rooms.join,
             streams: self.streams.iter().map(|(name, stream)| (name.as_str().to_owned(), of(stream))).collect(),
         }
     }
@@ -241,10 +246,11 @@ fn access(section: &Section<'_>) -> AccessConfig {
     }
 }
 
+const WHO: [(&str, Policy); 4] =
+    [("public", Policy::Public), ("lan", Policy::Lan), ("token", Policy::Token), ("account", Policy::Account)];
+
 /// For whom it is, as far as it is said.
 fn who(section: &Section<'_>) -> StreamAccess {
-    const WHO: [(&str, Policy); 4] =
-        [("public", Policy::Public), ("lan", Policy::Lan), ("token", Policy::Token), ("account", Policy::Account)];
     let one = |key| section.field(key).and_then(|field: Field<'_>| field.one_of(&WHO));
     StreamAccess { view: one("view"), publish: one("publish") }
 }

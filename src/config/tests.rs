@@ -99,6 +99,7 @@ publish = "token"
         actions: ActionsConfig::default(),
         panel: PanelConfig::default(),
         webrtc: WebrtcConfig::default(),
+        rooms: RoomsConfig::default(),
     };
     assert_eq!(config, expected);
 }
@@ -489,7 +490,7 @@ fn bad_sections_are_refused() {
         ),
         (
             "[recording]",
-            "1: unknown key `recording` in the file; it can have streams, actions, panel, http, webrtc, access, state_dir, discovery or webhooks",
+            "1: unknown key `recording` in the file; it can have streams, actions, panel, http, webrtc, access, state_dir, discovery, webhooks or rooms",
         ),
         ("streams = 5", "1: `streams` is the number 5; it must be a table: [section] or { key = value }"),
         ("[streams]\ncamera = 5", "2: `camera` is the number 5; it must be a table: [section] or { key = value }"),

@@ -190,6 +190,7 @@ impl Control {
             ("http", old.as_ref().is_none_or(|old| old.http != new.http)),
             ("webrtc", old.as_ref().is_none_or(|old| old.webrtc != new.webrtc)),
             ("discovery", old.as_ref().is_none_or(|old| old.discovery != new.discovery)),
+            ("rooms", old.as_ref().is_none_or(|old| old.rooms != new.rooms)),
             ("state_dir", old.as_ref().is_none_or(|old| old.state_dir != new.state_dir)),
         ]
         .into_iter()

@@ -33,6 +33,8 @@ pub enum Needs {
     Nothing,
     /// To view the stream that is named in the path.
     View,
+    /// To come into the room that is named in the path.
+    Meet,
     /// To read the counters of all streams.
     Metrics,
     /// To see what the console shows: devices, configuration-free state, events.
@@ -63,7 +65,7 @@ pub fn asker(caller: &Caller, head: &Parts, key: Option<&str>) -> Asker {
     Asker { address: (!foreign).then(|| caller.address.ip()), credential }
 }
 
-/// Whether the caller may. `stream` is the one in the path, where there is one.
+/// Whether the caller may. `stream` is the one in the path, or the room, where there is one.
 pub fn decide(
     access: &Access,
     asker: &Asker,
@@ -73,14 +75,15 @@ pub fn decide(
     stream: &str,
 ) -> Result<Who, Refusal> {
     let changes = ![Method::GET, Method::HEAD, Method::OPTIONS].contains(&head.method);
-    // An offer to watch is posted, and changes nothing.
-    let changes = changes && needs != Needs::View;
+    // An offer to watch is posted, and changes nothing; a WebSocket comes by GET, from whichever page opened it.
+    let changes = (changes && needs != Needs::View) || needs == Needs::Meet;
     if changes && !matches!(asker.credential, Credential::Token(_)) && !is_own_page(head) {
         return Err(Refusal::Forbidden);
     }
     let action = match needs {
         Needs::Nothing => return Ok(Who::Anybody),
         Needs::View => Action::View(stream),
+        Needs::Meet => Action::Meet(stream),
         Needs::Metrics => Action::Metrics,
         Needs::Observe => Action::Observe,
         Needs::Operate => Action::Operate,

@@ -61,7 +61,7 @@ pub async fn serve_connection<IO>(
     closing: impl Future<Output = ()>,
 ) -> Ended
 where
-    IO: AsyncRead + AsyncWrite + Unpin,
+    IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let watch: Shared = Arc::new(Mutex::new(Watch::new(Instant::now(), protocol)));
     let io = TokioIo::new(Watched { io, watch: Arc::clone(&watch), limits });
@@ -78,8 +78,9 @@ where
                 .header_read_timeout(None) // Watch does this, without a timer for each request.
                 .max_header_size(limits.header_bytes)
                 .max_buf_size(limits.buffer_bytes)
-                .serve_connection(io, service);
-            attend(connection, http1::Connection::graceful_shutdown, &watch, &limits, closing).await
+                .serve_connection(io, service)
+                .with_upgrades();
+            attend(connection, http1::UpgradeableConnection::graceful_shutdown, &watch, &limits, closing).await
         }
         Protocol::Http2 => {
             let bytes = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);

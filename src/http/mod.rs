@@ -25,6 +25,7 @@ mod metrics;
 mod offers;
 mod problem;
 mod range;
+mod rooms;
 mod route;
 mod sdpfrag;
 mod setup;

@@ -12,6 +12,8 @@ pub enum Route<'a> {
     Metrics,
     /// `/setup`, and what is below it: how devices come to trust the box.
     Setup(&'a str),
+    /// `/rooms/{room}/ws`: the WebSocket of somebody who comes in.
+    RoomSocket(&'a str),
     /// Below `/api/v1/`; which endpoint that is, and with which methods, says the table of the API.
     Api(&'a str),
     /// `/{stream}`: its page is one slash further.
@@ -54,7 +56,11 @@ impl<'a> Route<'a> {
                 Some(path) if path.split('/').all(is_segment) => Self::Api(path),
                 _ => Self::Unknown,
             },
-            ("rooms", Some(room)) if is_segment(room) => Self::RoomPage,
+            ("rooms", Some(rest)) => match rest.split_once('/') {
+                None if is_room(rest) => Self::RoomPage,
+                Some((room, "ws")) if is_room(room) => Self::RoomSocket(room),
+                _ => Self::Unknown,
+            },
             (name, _) if RESERVED.contains(&name) || !is_segment(name) => Self::Unknown,
             (stream, None) => Self::StreamWithoutSlash(stream),
             (stream, Some("")) => Self::StreamPage(stream),
@@ -69,6 +75,12 @@ impl<'a> Route<'a> {
     }
 }
 
+/// Whether this can be a room's name: with `room-` before it, it can be a stream's.
+fn is_room(name: &str) -> bool {
+    const MAX_LEN: usize = 48;
+    is_segment(name) && name.len() <= MAX_LEN
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -77,8 +89,8 @@ mod tests {
     #[test]
     fn route_table() {
         use Route::{
-            Api, Asset, Home, Media, Metrics, PublishPage, RoomPage, Setup, StreamPage, StreamWithoutSlash, Unknown,
-            Watch,
+            Api, Asset, Home, Media, Metrics, PublishPage, RoomPage, RoomSocket, Setup, StreamPage, StreamWithoutSlash,
+            Unknown, Watch,
         };
         let table = [
             ("/", Home),
@@ -103,6 +115,11 @@ mod tests {
             ("/camera/whep/0af3", Watch { stream: "camera", session: Some("0af3") }),
             ("/camera/whep/", Unknown),
             ("/camera/whep/0af3/x", Media { stream: "camera", path: "whep/0af3/x" }),
+            ("/rooms/choir/ws", RoomSocket("choir")),
+            ("/rooms/../ws", Unknown),
+            ("/rooms/choir/", Unknown),
+            ("/rooms/choir/ws/", Unknown),
+            ("/rooms/a-name-of-many-letters-and-then-some-more-than-48", Unknown),
             ("/assets/main-0123.js", Asset("main-0123.js")),
             ("/api/v1/streams", Api("streams")),
             ("/api/v1/streams/camera/start", Api("streams/camera/start")),

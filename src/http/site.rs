@@ -11,11 +11,13 @@ use super::media::Asked;
 use super::metrics::{self, StreamSample};
 use super::offers::{self, RealTime};
 use super::problem::{not_found, problem, refusal};
+use super::rooms;
 use super::route::Route;
 use super::setup::Setup;
 use super::watch::Limits;
 use crate::access::{Access, Credential, Refusal, Who, is_key};
 use crate::control::{Control, Served};
+use crate::meet::Rooms;
 use crate::snapshot::Snapshots;
 use crate::stream::{Stream, Streams};
 use crate::system::Status;
@@ -45,6 +47,7 @@ pub struct Site {
     setup: Setup,
     real_time: Option<RealTime>,
     history: Mutex<History>,
+    rooms: Option<Arc<Rooms>>,
 }
 
 impl Site {
@@ -57,6 +60,7 @@ impl Site {
             setup: Setup::default(),
             real_time: None,
             history: Mutex::default(),
+            rooms: None,
         }
     }
 
@@ -68,6 +72,16 @@ impl Site {
     /// With what answers those who watch and publish in real time.
     pub fn with_real_time(self, real_time: RealTime) -> Self {
         Self { real_time: Some(real_time), ..self }
+    }
+
+    /// With rooms to meet in.
+    pub fn with_rooms(self, rooms: Option<Arc<Rooms>>) -> Self {
+        Self { rooms, ..self }
+    }
+
+    /// `None`: there are none on this box.
+    pub fn rooms(&self) -> Option<&Arc<Rooms>> {
+        self.rooms.as_ref()
     }
 
     pub fn setup(&self) -> &Setup {
@@ -156,13 +170,17 @@ impl Site {
         B: hyper::body::Body,
         B::Error: Display,
     {
-        let (head, body) = request.into_parts();
+        let (mut head, body) = request.into_parts();
         let asked = match self.find(caller, limits, &head, &body.size_hint()) {
             Found::Api(path) => return self.call(caller, limits, &head, path, body).await,
             Found::Answer(response) => return *response,
             Found::Metrics => return self.metrics().await,
             Found::Watch { stream, session } => {
                 return self.watch(caller, limits, &head, (stream, session), body).await;
+            }
+            Found::RoomSocket(room) => {
+                let room = room.to_owned();
+                return self.enter_room(caller, &mut head, &room);
             }
             Found::Media(asked) => asked,
         };
@@ -314,6 +332,16 @@ impl Site {
         Found::Media(asked.for_one_viewer(who != Who::Anybody, below))
     }
 
+    /// The WebSocket of a room, for who may come in.
+    fn enter_room(&self, caller: &Caller, head: &mut Parts, room: &str) -> Response<Body> {
+        let Some(rooms) = &self.rooms else { return not_found() };
+        let asker = access::asker(caller, head, None);
+        match access::decide(&self.access, &asker, caller, head, Needs::Meet, room) {
+            Ok(_) => rooms::enter(rooms, room, &self.access, &asker, caller, head),
+            Err(refused) => turned_away(head, refused),
+        }
+    }
+
     /// The counters, for who may read them.
     fn may_count(&self, caller: &Caller, head: &Parts) -> Found<'static> {
         let asker = access::asker(caller, head, None);
@@ -323,7 +351,7 @@ impl Site {
         }
     }
 
-    fn get(&self, caller: &Caller, route: Route<'_>, head: &Parts) -> Found<'static> {
+    fn get<'a>(&self, caller: &Caller, route: Route<'a>, head: &Parts) -> Found<'a> {
         let headers = &head.headers;
         let exists = |stream| self.streams().get(stream).is_some();
         let response = match route {
@@ -334,6 +362,10 @@ impl Site {
             Route::StreamWithoutSlash(stream) if exists(stream) => redirect(&format!("/{stream}/")),
             Route::StreamPage(stream) if exists(stream) => assets::page(Page::Viewer, headers),
             Route::PublishPage => assets::page(Page::Publish, headers),
+            Route::RoomSocket(room) => return Found::RoomSocket(room),
+            Route::RoomPage if self.rooms.is_none() => {
+                problem(StatusCode::NOT_FOUND, "There are no rooms on this box.\n")
+            }
             Route::RoomPage => assets::page(Page::Room, headers),
             Route::StreamWithoutSlash(_) | Route::StreamPage(_) => {
                 problem(StatusCode::NOT_FOUND, "There is no stream of that name.\n")
@@ -351,6 +383,8 @@ enum Found<'a> {
     Answer(Box<Response<Body>>),
     Media(Asked),
     Metrics,
+    /// The WebSocket of a room.
+    RoomSocket(&'a str),
     /// An address of the API, below `/api/v1/`.
     Api(&'a str),
     /// WHEP, of a stream; and which session.

@@ -3,16 +3,17 @@
 //! `peer` is one connection around the sans-IO core of the `rtc` crate, with what is negotiated in `codecs` and
 //! what is heard by RTCP in `rtcp`; `packets` makes RTP payloads of access units, once for all viewers; `viewer`
 //! is what somebody who watches a stream is sent, and `feeder` where that comes from; `server` is the one UDP
-//! socket with everybody behind it.
+//! socket with everybody behind it, but those whom `branch` gives to others.
 //! Not here: WHEP's and WHIP's requests and answers (`http`), who may watch or publish (`access`), encoding.
 
+pub mod branch;
 mod codecs;
-mod feeder;
-mod packets;
+pub mod feeder;
+pub mod packets;
 pub mod peer;
 mod rtcp;
 pub mod server;
-mod stun;
+pub mod stun;
 #[cfg(test)]
 mod tests;
 mod viewer;

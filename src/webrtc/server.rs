@@ -6,14 +6,15 @@
 
 #![allow(clippy::disallowed_methods, reason = "a shell: peers are handed the time")]
 
+use super::branch::{self, Branch, Datagram, Outlet};
 use super::feeder::{Feeder, Media};
 use super::packets::{Kind, Packets};
-use super::peer::{Identity, Peer, PeerEvent};
+use super::peer::{Peer, PeerEvent};
 use super::stun;
 use super::viewer::{Numbers, Viewer};
 use crate::stream::Stream;
 use crate::time::Epoch;
-use quinn_udp::{RecvMeta, Transmit, UdpSockRef, UdpSocketState};
+use quinn_udp::{RecvMeta, UdpSockRef, UdpSocketState};
 use rtc::crypto::{SignatureScheme, default_provider};
 use rtc::peer_connection::certificate::{CertificateParams, RTCCertificate};
 use std::collections::{BTreeMap, HashMap};
@@ -93,6 +94,9 @@ enum Command {
         id: String,
         reply: oneshot::Sender<bool>,
     },
+    Branch {
+        reply: oneshot::Sender<Branch>,
+    },
 }
 
 /// Viewers a stream.
@@ -111,7 +115,7 @@ impl Server {
     /// `epoch` what viewers are told the time by.
     pub fn bind(
         listen: SocketAddr,
-        addresses: impl Fn() -> Vec<IpAddr> + Send + 'static,
+        addresses: impl Fn() -> Vec<IpAddr> + Send + Sync + 'static,
         epoch: impl Fn() -> Epoch + Send + 'static,
     ) -> io::Result<(Self, impl Future<Output = ()> + Send)> {
         let socket = std::net::UdpSocket::bind(listen)?;
@@ -122,12 +126,16 @@ impl Server {
         let certificate = certificate().map_err(io::Error::other)?;
         let (commands, orders) = mpsc::channel(COMMAND_QUEUE);
         let audience = Audience::default();
-        let task = Task {
-            socket,
-            state,
+        let outlet = Outlet {
+            socket: Arc::new(socket),
+            state: Arc::new(state),
             port: address.port(),
             certificate,
-            addresses: Box::new(addresses),
+            addresses: Arc::new(addresses),
+        };
+        let task = Task {
+            outlet,
+            branch: None,
             epoch: Box::new(epoch),
             sessions: BTreeMap::new(),
             next: 0,
@@ -174,6 +182,13 @@ impl Server {
         self.commands.send(Command::Leave { id, reply }).await.is_ok() && was_there.await.unwrap_or(false)
     }
 
+    /// What is for nobody here goes to whoever has branched off last. `None`: the server is ending.
+    pub async fn branch(&self) -> Option<Branch> {
+        let (reply, branch) = oneshot::channel();
+        self.commands.send(Command::Branch { reply }).await.ok()?;
+        branch.await.ok()
+    }
+
     async fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, OfferError> {
         let (reply, answer) = oneshot::channel();
         self.commands.send(command(reply)).await.map_err(|_| OfferError::Ending)?;
@@ -185,7 +200,8 @@ fn lock(audience: &Audience) -> MutexGuard<'_, BTreeMap<String, usize>> {
     audience.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn certificate() -> Result<RTCCertificate, rtc::shared::error::Error> {
+/// Another one for each start: what peers are told of it comes by signalling.
+pub fn certificate() -> Result<RTCCertificate, rtc::shared::error::Error> {
     let other = |error: &dyn std::fmt::Display| rtc::shared::error::Error::Other(error.to_string());
     let provider = default_provider().map_err(|error| other(&error))?;
     let params = CertificateParams::new(vec!["capturebox".to_owned()]).map_err(|error| other(&error))?;
@@ -210,11 +226,9 @@ struct Session {
 }
 
 struct Task {
-    socket: UdpSocket,
-    state: UdpSocketState,
-    port: u16,
-    certificate: RTCCertificate,
-    addresses: Box<dyn Fn() -> Vec<IpAddr> + Send>,
+    outlet: Outlet,
+    /// For what is for nobody here.
+    branch: Option<mpsc::Sender<Datagram>>,
     epoch: Box<dyn Fn() -> Epoch + Send>,
     sessions: BTreeMap<u64, Session>,
     next: u64,
@@ -236,7 +250,7 @@ impl Task {
                     None => return,
                 },
                 Some((stream, packets)) = media.recv() => self.media(&stream, packets),
-                ready = self.socket.readable() => if ready.is_ok() { self.receive(); },
+                ready = self.outlet.socket.readable() => if ready.is_ok() { self.receive(); },
                 () = tokio::time::sleep_until(wait.into()) => self.timeouts(),
             }
         }
@@ -262,6 +276,11 @@ impl Task {
                 }
                 let _ = reply.send(found.is_some());
             }
+            Command::Branch { reply } => {
+                let (sender, datagrams) = mpsc::channel(branch::QUEUE);
+                self.branch = Some(sender);
+                let _ = reply.send(Branch { outlet: self.outlet.clone(), datagrams });
+            }
         }
     }
 
@@ -272,14 +291,6 @@ impl Task {
     fn has_room(&self) -> Result<(), OfferError> {
         let coming = self.sessions.values().filter(|session| !session.peer.is_connected()).count();
         if self.sessions.len() >= MAX_PEERS || coming >= MAX_COMING { Err(OfferError::Full) } else { Ok(()) }
-    }
-
-    /// The box to a peer at `from`: only from the box itself is its loopback reached.
-    fn identity(&self, from: IpAddr) -> Identity {
-        let near = from.to_canonical().is_loopback();
-        let addresses = (self.addresses)().into_iter().filter(|ip| near || !ip.is_loopback());
-        let addresses = addresses.map(|ip| SocketAddr::new(ip, self.port)).collect();
-        Identity { certificate: self.certificate.clone(), addresses }
     }
 
     fn watch(
@@ -295,7 +306,8 @@ impl Task {
             ssrcs: [random_u32()?, random_u32()?, random_u32()?, random_u32()?],
             sequence_numbers: [random_u32()? as u16, random_u32()? as u16],
         };
-        let (peer, viewer, sdp) = Viewer::answer(offer, &self.identity(from), numbers, now).map_err(|e| refused(&e))?;
+        let identity = self.outlet.identity(from);
+        let (peer, viewer, sdp) = Viewer::answer(offer, &identity, numbers, now).map_err(|e| refused(&e))?;
         if !viewer.takes_any(&peer) {
             return Err(OfferError::NoCodec);
         }
@@ -350,9 +362,9 @@ impl Task {
         let mut buffer = [0; DATAGRAM];
         for _ in 0..READ_AT_ONCE {
             let mut meta = [RecvMeta::default()];
-            let read = self.socket.try_io(Interest::READABLE, || {
+            let read = self.outlet.socket.try_io(Interest::READABLE, || {
                 let mut slices = [IoSliceMut::new(&mut buffer)];
-                self.state.recv(UdpSockRef::from(&self.socket), &mut slices, &mut meta)
+                self.outlet.state.recv(UdpSockRef::from(&self.outlet.socket), &mut slices, &mut meta)
             });
             if read.is_err() {
                 return;
@@ -362,14 +374,22 @@ impl Task {
             let to = meta.dst_ip.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)).to_canonical();
             let from = SocketAddr::new(meta.addr.ip().to_canonical(), meta.addr.port());
             for datagram in whole.chunks(meta.stride.max(1)) {
-                self.datagram(from, SocketAddr::new(to, self.port), datagram);
+                self.datagram(from, SocketAddr::new(to, self.outlet.port), datagram);
             }
         }
     }
 
     fn datagram(&mut self, from: SocketAddr, to: SocketAddr, datagram: &[u8]) {
-        let named = stun::local_ufrag(datagram).and_then(|ufrag| self.by_ufrag.get(ufrag));
-        let Some(key) = named.or_else(|| self.by_address.get(&from)).copied() else { return };
+        let key = match stun::local_ufrag(datagram) {
+            Some(ufrag) => self.by_ufrag.get(ufrag),
+            None => self.by_address.get(&from),
+        };
+        let Some(key) = key.copied() else {
+            if let Some(branch) = &self.branch {
+                let _ = branch.try_send(Datagram { from, to, contents: datagram.to_vec() });
+            }
+            return;
+        };
         if let Some(session) = self.sessions.get_mut(&key) {
             session.peer.read(from, to, datagram, Instant::now());
         }
@@ -443,12 +463,7 @@ impl Task {
                 session.addresses.push(destination);
                 self.by_address.insert(destination, key);
             }
-            let transmit =
-                Transmit { destination, ecn: None, contents: &contents, segment_size: None, src_ip: Some(from.ip()) };
-            // What doesn't fit into the socket's buffer is lost as on any network; peers ask for it again.
-            let _ = self
-                .socket
-                .try_io(Interest::WRITABLE, || self.state.try_send(UdpSockRef::from(&self.socket), &transmit));
+            self.outlet.send(destination, from, &contents);
         }
         let now = Instant::now();
         let next = session.peer.next_timeout().unwrap_or(now + CONNECT_WITHIN);

@@ -20,6 +20,7 @@ const LINE: &[&[&str]] = &[
     &["mix", "pipeline", "snapshot"],
     &["control"],
     &["discovery", "tls", "webhook", "webrtc"],
+    &["meet"],
     &["http", "panel"],
     &["app"],
     &["main"],
@@ -68,6 +69,11 @@ const CORES: &[(&str, &[&str])] = &[
     ("http/sdpfrag.rs", &[]),
     ("webrtc/packets.rs", &[]),
     ("webrtc/stun.rs", &[]),
+    ("meet/message.rs", &[]),
+    ("meet/room.rs", &[]),
+    ("meet/seats.rs", &[]),
+    ("meet/forward.rs", &[]),
+    ("meet/speaker.rs", &[]),
 ];
 
 /// What a core doesn't name, and why.

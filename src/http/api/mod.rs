@@ -18,6 +18,7 @@ mod history;
 mod log;
 mod openapi;
 mod problem;
+mod rooms;
 mod session;
 mod setup;
 mod snapshot;
@@ -57,6 +58,7 @@ static RESOURCES: &[&Resource] = &[
     &health::RESOURCE,
     &setup::RESOURCE,
     &history::RESOURCE,
+    &rooms::RESOURCE,
     &session::RESOURCE,
     &tokens::RESOURCE,
     &accounts::RESOURCE,

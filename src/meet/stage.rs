@@ -1,0 +1,336 @@
+//! The media of one room: what comes from each goes on to those who are to get it. Sans-IO.
+
+use super::flow::Inflow;
+use super::forward::Flow;
+use super::member::{Member, Offer};
+use super::message::{Quality, Source, Told, Trouble};
+use super::room::{PersonId, Room, id_text};
+use super::speaker::Speakers;
+use crate::webrtc::Kind;
+use crate::webrtc::packets::Packets;
+use crate::webrtc::peer::{Identity, PeerEvent, rtp};
+use bytes::BytesMut;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+/// How often speakers, layers and bandwidths are looked at, and levels told.
+const TICK: Duration = Duration::from_millis(250);
+/// Of a member: camera in layers, screen, sound, and some that were.
+const MAX_INFLOWS: usize = 16;
+/// The data channel for chat and hands.
+const CHANNEL: &str = "room";
+/// Loss from which on a connection is not good any more, and from which on it is poor; of a hundred.
+const FAIR: u32 = 3;
+const POOR: u32 = 10;
+
+/// What is to be done that the stage can't do.
+#[derive(Debug)]
+pub enum Act {
+    Tell(PersonId, Told),
+    All(Told),
+    /// Somebody said this over their data channel.
+    Said(PersonId, String),
+    /// The encoder of a camera that takes part.
+    KeyFrame(PersonId),
+}
+
+/// A camera of the box as a participant.
+struct Camera {
+    /// Picture and sound.
+    flows: [Inflow; 2],
+    numbers: [u16; 2],
+}
+
+/// See the module.
+pub struct Stage {
+    members: BTreeMap<PersonId, Member>,
+    cameras: BTreeMap<PersonId, Camera>,
+    speakers: Speakers,
+    quality: BTreeMap<String, Quality>,
+    levels_told: bool,
+    /// Bits a second of a picture; more than twice of it isn't sent on.
+    video_bps: u32,
+    next_tick: Instant,
+    acts: Vec<Act>,
+}
+
+impl Stage {
+    pub fn new(video_bps: u32, now: Instant) -> Self {
+        Self {
+            members: BTreeMap::new(),
+            cameras: BTreeMap::new(),
+            speakers: Speakers::default(),
+            quality: BTreeMap::new(),
+            levels_told: false,
+            video_bps,
+            next_tick: now + TICK,
+            acts: Vec::new(),
+        }
+    }
+
+    pub fn take_acts(&mut self) -> Vec<Act> {
+        std::mem::take(&mut self.acts)
+    }
+
+    pub fn enter(&mut self, who: PersonId) {
+        self.members.entry(who).or_default().told_again();
+    }
+
+    /// Ends somebody's connection, and forgets them.
+    pub fn leave(&mut self, who: PersonId) {
+        self.members.remove(&who);
+        self.cameras.remove(&who);
+        self.speakers.forget(who);
+        self.quality.remove(&id_text(who));
+    }
+
+    pub fn bring(&mut self, who: PersonId) {
+        let flow = |ssrc, source| Inflow::new(Flow(who, ssrc), source, None);
+        let flows = [flow(0, Source::Camera), flow(1, Source::Microphone)];
+        self.cameras.insert(who, Camera { flows, numbers: [0; 2] });
+    }
+
+    /// The answer, and its user name.
+    pub fn offer(
+        &mut self,
+        who: PersonId,
+        offer: Offer<'_>,
+        identity: &Identity,
+        random: &mut dyn FnMut() -> u32,
+        now: Instant,
+    ) -> Result<(String, String), Trouble> {
+        let member = self.members.get_mut(&who).ok_or(Trouble::Order)?;
+        let answer = member.offer(offer, identity, random, now)?;
+        let ufrag = member.link.as_ref().map(|link| link.ufrag.clone()).unwrap_or_default();
+        Ok((answer, ufrag))
+    }
+
+    pub fn candidate(&mut self, who: PersonId, connection: u32, candidate: &str) -> Result<(), Trouble> {
+        let Some(member) = self.members.get_mut(&who) else { return Err(Trouble::Order) };
+        // Of a connection that is gone: it came too late.
+        let Some(link) = member.link.as_mut().filter(|_| member.connection == connection) else { return Ok(()) };
+        if candidate.is_empty() {
+            return Ok(());
+        }
+        link.peer.add_remote_candidate(candidate).map_err(|_| Trouble::Candidate)
+    }
+
+    pub fn wish(&mut self, who: PersonId, wishes: Vec<(PersonId, Source, u32)>) {
+        if let Some(member) = self.members.get_mut(&who) {
+            member.wishes = wishes;
+        }
+    }
+
+    /// Tells somebody over their data channel; `false`: it isn't open.
+    pub fn message(&mut self, who: PersonId, text: &str, now: Instant) -> bool {
+        let link = self.members.get_mut(&who).and_then(|member| member.link.as_mut());
+        link.is_some_and(|link| link.peer.message(CHANNEL, text, now))
+    }
+
+    pub fn speaker(&self) -> Option<PersonId> {
+        self.speakers.speaker()
+    }
+
+    /// A datagram from somebody.
+    pub fn read(&mut self, room: &Room, who: PersonId, way: (SocketAddr, SocketAddr), datagram: &[u8], now: Instant) {
+        let Some(link) = self.members.get_mut(&who).and_then(|member| member.link.as_mut()) else { return };
+        link.peer.read(way.0, way.1, datagram, now);
+        self.drain(room, who, now);
+    }
+
+    pub fn timeout(&mut self, room: &Room, now: Instant) {
+        let mut due = Vec::new();
+        for (who, member) in &mut self.members {
+            if let Some(link) = member.link.as_mut()
+                && link.peer.next_timeout().is_some_and(|at| at <= now)
+            {
+                link.peer.timeout(now);
+                due.push(*who);
+            }
+        }
+        for who in due {
+            self.drain(room, who, now);
+        }
+        if self.next_tick <= now {
+            self.next_tick = now + TICK;
+            self.tick(room, now);
+        }
+    }
+
+    pub fn next_timeout(&mut self) -> Instant {
+        let peers = self.members.values_mut().filter_map(|member| member.link.as_mut());
+        peers.filter_map(|link| link.peer.next_timeout()).fold(self.next_tick, Instant::min)
+    }
+
+    /// The next datagram that is to be sent: for whom, where to, and from which of the box's addresses.
+    pub fn write(&mut self) -> Option<(PersonId, SocketAddr, SocketAddr, BytesMut)> {
+        self.members.iter_mut().find_map(|(who, member)| {
+            let (to, from, contents) = member.link.as_mut()?.peer.write()?;
+            Some((*who, to, from, contents))
+        })
+    }
+
+    fn drain(&mut self, room: &Room, who: PersonId, now: Instant) {
+        while let Some(member) = self.members.get_mut(&who) {
+            let Some(event) = member.link.as_mut().and_then(|link| link.peer.next_event()) else { return };
+            match event {
+                PeerEvent::Connected => self.seat(room, now),
+                PeerEvent::Opened(opened) => {
+                    let source = member.source(opened.mid.as_deref(), opened.kind);
+                    if let Some(source) = source.filter(|_| member.inflows.len() < MAX_INFLOWS) {
+                        let flow = Flow(who, opened.ssrc);
+                        let inflow = Inflow::new(flow, source, opened.level_extension);
+                        member.inflows.insert(opened.ssrc, inflow);
+                        self.choose(now);
+                    }
+                }
+                PeerEvent::Rtp(packet) => self.rtp(room, who, &packet, now),
+                PeerEvent::KeyFrameWanted(out) => {
+                    if let Some(flow) = member.behind(out) {
+                        self.ask_for_key_frame(flow, now);
+                    }
+                }
+                PeerEvent::Message { channel, data } if channel == CHANNEL => {
+                    let text = String::from_utf8_lossy(&data).into_owned();
+                    self.acts.push(Act::Said(who, text));
+                }
+                PeerEvent::Over => member.hang_up(),
+                PeerEvent::Message { .. } | PeerEvent::ChannelOpened(_) | PeerEvent::Report { .. } => {}
+            }
+        }
+    }
+
+    fn rtp(&mut self, room: &Room, who: PersonId, packet: &rtp::Packet, now: Instant) {
+        let Some(member) = self.members.get_mut(&who) else { return };
+        let Some(inflow) = member.inflows.get_mut(&packet.header.ssrc) else { return };
+        let (source, level_extension) = (inflow.source, inflow.level_extension);
+        let Some(incoming) = inflow.take(&packet.header, &packet.payload, now) else { return };
+        let too_much = inflow.rate_bps / 2 > self.video_bps;
+        if !room.on(who).of(source) || too_much {
+            return;
+        }
+        let level =
+            level_extension.and_then(|id| packet.header.get_extension(id)).and_then(|bytes| bytes.first().copied());
+        if let Some(level) = level.filter(|_| source == Source::Microphone) {
+            self.speakers.heard(who, level & 0x7F, now);
+        }
+        for (_, other) in self.members.iter_mut().filter(|(other, _)| **other != who) {
+            other.pass(&incoming, source, packet.header.marker, &packet.payload, now);
+        }
+    }
+
+    /// An access unit of a camera that takes part.
+    pub fn camera(&mut self, who: PersonId, packets: &Packets, now: Instant) {
+        let Some(camera) = self.cameras.get_mut(&who) else { return };
+        let index = usize::from(packets.kind == Kind::Audio);
+        let (Some(inflow), Some(number)) = (camera.flows.get_mut(index), camera.numbers.get_mut(index)) else { return };
+        let last = packets.payloads.len().saturating_sub(1);
+        for (index, payload) in packets.payloads.iter().enumerate() {
+            let header =
+                rtp::Header { sequence_number: *number, timestamp: packets.timestamp, ..rtp::Header::default() };
+            *number = number.wrapping_add(1);
+            let Some(incoming) = inflow.take(&header, payload, now) else { continue };
+            let marker = packets.kind == Kind::Video && index == last;
+            for member in self.members.values_mut() {
+                member.pass(&incoming, inflow.source, marker, payload, now);
+            }
+        }
+    }
+
+    fn ask_for_key_frame(&mut self, flow: Flow, now: Instant) {
+        let Flow(who, ssrc) = flow;
+        if let Some(camera) = self.cameras.get_mut(&who) {
+            if camera.flows.iter_mut().any(|inflow| inflow.flow == flow && inflow.asks_for_key_frame(now)) {
+                self.acts.push(Act::KeyFrame(who));
+            }
+        } else if let Some(member) = self.members.get_mut(&who)
+            && member.inflows.get_mut(&ssrc).is_some_and(|inflow| inflow.asks_for_key_frame(now))
+            && let Some(link) = &mut member.link
+        {
+            link.peer.request_key_frame(ssrc, now);
+        }
+    }
+
+    /// Who is to be sent to whom, after anything has changed: who is there, what is on, what is shown.
+    pub fn seat(&mut self, room: &Room, now: Instant) {
+        let participants: Vec<PersonId> =
+            room.participants().iter().filter_map(|participant| room.find(&participant.id)).collect();
+        for (who, member) in &mut self.members {
+            let others: Vec<_> = participants.iter().filter(|other| *other != who).copied().collect();
+            let there = |wish: &&(PersonId, Source, u32)| others.contains(&wish.0);
+            let shown = member.wishes.iter().filter(there).count();
+            if let Some((audio, video)) = member.wants_more(others.len(), shown) {
+                self.acts.push(Act::Tell(*who, Told::Receive { audio, video }));
+            }
+            let heard: Vec<_> = others.iter().filter(|other| room.on(**other).audio).copied().collect();
+            let places = member.places_for_voices();
+            let voices = self.speakers.loudest(&heard, &member.voices_seated(), places, now);
+            let is_on = |(of, source, _): &(PersonId, Source, u32)| {
+                (others.contains(of) && room.on(*of).of(*source)).then_some((*of, *source))
+            };
+            let pictures: Vec<_> = member.wishes.iter().filter_map(is_on).collect();
+            member.seat(&voices, &pictures);
+            if let Some(mids) = member.assignment() {
+                self.acts.push(Act::Tell(*who, Told::Assign { connection: member.connection, mids }));
+            }
+        }
+        self.choose(now);
+    }
+
+    /// Layers for everybody, and key frames of those that are new to somebody.
+    fn choose(&mut self, now: Instant) {
+        let mut needed = Vec::new();
+        let ids: Vec<_> = self.members.keys().copied().collect();
+        for who in ids {
+            let Some(mut member) = self.members.remove(&who) else { continue };
+            let flows = |of: PersonId, source: Source| match self.cameras.get(&of) {
+                Some(camera) => camera.flows.iter().filter(|inflow| inflow.source == source).collect(),
+                None => self.members.get(&of).map_or_else(Vec::new, |other| other.layers(source).collect()),
+            };
+            needed.extend(member.choose(flows, now));
+            self.members.insert(who, member);
+        }
+        for flow in needed {
+            self.ask_for_key_frame(flow, now);
+        }
+    }
+
+    fn tick(&mut self, room: &Room, now: Instant) {
+        if let Some(speaker) = self.speakers.decide(now) {
+            self.acts.push(Act::All(Told::Speaker { participant: speaker.map(id_text) }));
+        }
+        let levels: BTreeMap<_, _> =
+            self.speakers.levels(now).into_iter().map(|(who, level)| (id_text(who), level)).collect();
+        if !levels.is_empty() || self.levels_told {
+            self.levels_told = !levels.is_empty();
+            self.acts.push(Act::All(Told::Levels { levels }));
+        }
+        for member in self.members.values_mut() {
+            member.budget(now);
+        }
+        let crowded = |member: &Member| member.places_for_voices() < room.participants().len().saturating_sub(1);
+        if self.members.values().any(crowded) {
+            self.seat(room, now);
+        } else {
+            self.choose(now);
+        }
+        let quality = |(who, member): (&PersonId, &Member)| {
+            let lost = member.inflows.values().filter(|inflow| !inflow.rests(now)).map(|inflow| inflow.lost_percent);
+            let lost = lost.max().unwrap_or_default();
+            member.link.as_ref().filter(|link| link.peer.is_connected())?;
+            let quality = match lost {
+                POOR.. => Quality::Poor,
+                FAIR.. => Quality::Fair,
+                _ if member.is_thin() => Quality::Fair,
+                _ => Quality::Good,
+            };
+            Some((id_text(*who), quality))
+        };
+        let quality: BTreeMap<_, _> = self.members.iter().filter_map(quality).collect();
+        if quality != self.quality {
+            self.quality = quality.clone();
+            self.acts.push(Act::All(Told::Quality { quality }));
+        }
+    }
+}
