@@ -26,15 +26,17 @@ const PREFIX: &str = "capturebox";
 pub struct StreamSample {
     status: StreamStatus,
     hls: Option<HlsStatus>,
+    webrtc_viewers: usize,
     pipeline: Option<(Counts, Histogram)>,
 }
 
 impl StreamSample {
-    pub fn new(status: StreamStatus, served: Option<&Served>) -> Self {
+    pub fn new(status: StreamStatus, served: Option<&Served>, webrtc_viewers: usize) -> Self {
         let report = served.and_then(|served| served.report.as_ref());
         Self {
             status,
             hls: served.map(|served| served.live.status()),
+            webrtc_viewers,
             pipeline: report.map(|report| (report.counts(), report.encode_time.read())),
         }
     }
@@ -272,6 +274,7 @@ fn stream_families(streams: &[StreamSample]) -> Vec<Family> {
             Gauge,
             each(|one| one.hls.as_ref().map(|hls| hls.viewers as f64)),
         ),
+        family("webrtc_viewers", "Who watches in real time", Gauge, each(|one| Some(one.webrtc_viewers as f64))),
         family(
             "waiting_requests",
             "Players' requests that wait for the next part",

@@ -122,8 +122,11 @@ impl Site {
 
     /// How many watch a stream now.
     pub fn viewers_of(&self, stream: &str) -> usize {
-        let in_real_time = self.real_time.as_ref().map_or(0, |real_time| real_time.server.viewers(stream));
-        self.served(stream).map_or(0, |served| served.live.viewers()) + in_real_time
+        self.served(stream).map_or(0, |served| served.live.viewers()) + self.webrtc_viewers_of(stream)
+    }
+
+    fn webrtc_viewers_of(&self, stream: &str) -> usize {
+        self.real_time.as_ref().map_or(0, |real_time| real_time.server.viewers(stream))
     }
 
     /// What became of the connections to it.
@@ -260,7 +263,10 @@ impl Site {
     async fn metrics(&self) -> Response<Body> {
         let system = self.system_status().await;
         let streams = self.streams().list();
-        let sample = |stream: &Arc<Stream>| StreamSample::new(stream.status(), self.served(stream.name()).as_ref());
+        let sample = |stream: &Arc<Stream>| {
+            let name = stream.name();
+            StreamSample::new(stream.status(), self.served(name).as_ref(), self.webrtc_viewers_of(name))
+        };
         let samples: Vec<_> = streams.iter().map(sample).collect();
         let board = (self.control.troubles(), self.control.load());
         metrics::metrics(&samples, system, board, &self.connections)

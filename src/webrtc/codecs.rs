@@ -70,3 +70,14 @@ pub fn opus() -> RTCRtpCodec {
         rtcp_feedback: Vec::new(),
     }
 }
+
+/// Whether an offer has any media, and one of these codecs for some of it; `rtc` calls an offer with others nonsense.
+/// An offer without media is left to it.
+pub fn are_in(offer: &str) -> bool {
+    let mut codecs = offer.lines().filter_map(|line| line.strip_prefix("a=rtpmap:")?.split_once(' ')).peekable();
+    let ours = |name: &str| {
+        let name = name.to_ascii_lowercase();
+        name.starts_with("h264/") || name.starts_with("opus/")
+    };
+    codecs.peek().is_none() || codecs.any(|(_, name)| ours(name.trim()))
+}

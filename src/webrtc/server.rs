@@ -7,6 +7,7 @@
 #![allow(clippy::disallowed_methods, reason = "a shell: peers are handed the time")]
 
 use super::branch::{self, Branch, Datagram, Outlet};
+use super::codecs;
 use super::feeder::{Feeder, Media};
 use super::packets::{Kind, Packets};
 use super::peer::{Peer, PeerEvent};
@@ -29,8 +30,10 @@ use tokio::sync::{mpsc, oneshot};
 
 /// Peers at once; each holds some 400 KB.
 pub const MAX_PEERS: usize = 500;
-/// Peers that have an answer and haven't come yet. Each is gone after [`CONNECT_WITHIN`].
-const MAX_COMING: usize = 64;
+/// Peers that have an answer and haven't come yet, in all and from one address: who never comes must not keep
+/// others away. Each is gone after [`CONNECT_WITHIN`].
+const MAX_COMING: usize = 128;
+const MAX_COMING_FROM_ONE: usize = 16;
 const CONNECT_WITHIN: Duration = Duration::from_secs(15);
 /// Access units on their way from the streams' feeders.
 const MEDIA_QUEUE: usize = 256;
@@ -210,11 +213,19 @@ pub fn certificate() -> Result<RTCCertificate, rtc::shared::error::Error> {
 
 /// What a peer is there for.
 enum Role {
-    Viewer { stream: String, viewer: Viewer, told_capture: Instant },
+    Viewer {
+        stream: String,
+        viewer: Viewer,
+        told_capture: Instant,
+        /// It has come, and is one of the audience.
+        counted: bool,
+    },
 }
 
 struct Session {
     id: String,
+    /// Where its offer came from.
+    from: IpAddr,
     peer: Peer,
     role: Role,
     /// As the last answer had it: a restart changes it.
@@ -288,9 +299,12 @@ impl Task {
         self.sessions.iter().find(|(_, session)| session.id == id).map(|(key, _)| *key)
     }
 
-    fn has_room(&self) -> Result<(), OfferError> {
-        let coming = self.sessions.values().filter(|session| !session.peer.is_connected()).count();
-        if self.sessions.len() >= MAX_PEERS || coming >= MAX_COMING { Err(OfferError::Full) } else { Ok(()) }
+    /// Whether somebody at `from` may come.
+    fn has_room(&self, from: IpAddr) -> Result<(), OfferError> {
+        let coming = || self.sessions.values().filter(|session| !session.peer.is_connected());
+        let from_there = coming().filter(|session| session.from == from).count();
+        let full = self.sessions.len() >= MAX_PEERS || coming().count() >= MAX_COMING;
+        if full || from_there >= MAX_COMING_FROM_ONE { Err(OfferError::Full) } else { Ok(()) }
     }
 
     fn watch(
@@ -300,7 +314,10 @@ impl Task {
         from: IpAddr,
         media: &mpsc::Sender<Media>,
     ) -> Result<Answer, OfferError> {
-        self.has_room()?;
+        self.has_room(from)?;
+        if !codecs::are_in(offer) {
+            return Err(OfferError::NoCodec);
+        }
         let now = Instant::now();
         let numbers = Numbers {
             ssrcs: [random_u32()?, random_u32()?, random_u32()?, random_u32()?],
@@ -312,22 +329,22 @@ impl Task {
             return Err(OfferError::NoCodec);
         }
         let name = stream.name().to_owned();
-        let answer = self.begin(peer, Role::Viewer { stream: name.clone(), viewer, told_capture: now }, sdp, now)?;
-        let feeder = self.feeders.entry(name.clone()).or_insert_with(|| Feeder::start(stream, media.clone(), now));
+        let role = Role::Viewer { stream: name.clone(), viewer, told_capture: now, counted: false };
+        let answer = self.begin(from, peer, role, sdp)?;
+        let feeder = self.feeders.entry(name).or_insert_with(|| Feeder::start(stream, media.clone(), now));
         feeder.viewers += 1;
-        lock(&self.audience).insert(name, feeder.viewers);
         Ok(answer)
     }
 
     /// Takes in a peer that has its answer.
-    fn begin(&mut self, peer: Peer, role: Role, sdp: String, now: Instant) -> Result<Answer, OfferError> {
+    fn begin(&mut self, from: IpAddr, peer: Peer, role: Role, sdp: String) -> Result<Answer, OfferError> {
         let ufrag = ufrag(&sdp).ok_or_else(|| refused(&"no user name came of it"))?.to_owned();
         let id = session_id()?;
         let key = self.next;
         self.next += 1;
         self.by_ufrag.insert(ufrag.clone(), key);
-        let (addresses, answer) = (Vec::new(), sdp.clone());
-        let session = Session { id: id.clone(), peer, role, ufrag, answer, addresses, began: now, deadline: now };
+        let (addresses, answer, began) = (Vec::new(), sdp.clone(), Instant::now());
+        let session = Session { id: id.clone(), from, peer, role, ufrag, answer, addresses, began, deadline: began };
         self.sessions.insert(key, session);
         self.settle(key);
         Ok(Answer { id, sdp })
@@ -445,7 +462,10 @@ impl Task {
             if matches!(event, PeerEvent::Over) {
                 return self.end(key);
             }
-            let Role::Viewer { stream, viewer, .. } = &mut session.role;
+            let Role::Viewer { stream, viewer, counted, .. } = &mut session.role;
+            if matches!(event, PeerEvent::Connected) && !std::mem::replace(counted, true) {
+                *lock(&self.audience).entry(stream.clone()).or_default() += 1;
+            }
             if viewer.heard(&event)
                 && let Some(feeder) = self.feeders.get_mut(stream)
             {
@@ -475,13 +495,18 @@ impl Task {
         let Some(session) = self.sessions.remove(&key) else { return };
         self.by_ufrag.remove(&session.ufrag);
         self.by_address.retain(|_, owner| *owner != key);
-        let Role::Viewer { stream, .. } = session.role;
+        let Role::Viewer { stream, counted, .. } = session.role;
+        if counted {
+            let mut audience = lock(&self.audience);
+            if let Some(viewers) = audience.get_mut(&stream) {
+                *viewers -= 1;
+            }
+            audience.retain(|_, viewers| *viewers > 0);
+        }
         if let Some(feeder) = self.feeders.get_mut(&stream) {
             feeder.viewers -= 1;
-            lock(&self.audience).insert(stream.clone(), feeder.viewers);
             if feeder.viewers == 0 {
                 self.feeders.remove(&stream);
-                lock(&self.audience).remove(&stream);
             }
         }
     }

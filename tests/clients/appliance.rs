@@ -18,7 +18,8 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// Free ports, on this machine only.
-const HTTP: &str = "[http]\nlisten = \"127.0.0.1:0\"\nlisten_tls = \"127.0.0.1:0\"\n";
+const HTTP: &str =
+    "[http]\nlisten = \"127.0.0.1:0\"\nlisten_tls = \"127.0.0.1:0\"\n[webrtc]\nlisten = \"127.0.0.1:0\"\n";
 
 pub const PROGRAM: &str = env!("CARGO_BIN_EXE_capturebox");
 

@@ -39,3 +39,4 @@ mod reload;
 mod settings;
 mod setup;
 mod webhooks;
+mod whep;
