@@ -423,10 +423,18 @@ impl Task {
             self.sessions.iter().filter(|(_, session)| watches(session)).map(|(key, _)| *key).collect();
         // The stream is over.
         let Some(packets) = packets else { return keys.into_iter().for_each(|key| self.end(key)) };
+        if let Some(feeder) = self.feeders.get_mut(stream) {
+            feeder.goes_out(&packets);
+        }
         for key in keys {
             let Some(session) = self.sessions.get_mut(&key) else { continue };
             let Role::Viewer { viewer, told_capture, .. } = &mut session.role;
-            viewer.send(&mut session.peer, &packets, now);
+            match self.feeders.get(stream) {
+                Some(feeder) if packets.kind == Kind::Video && viewer.is_kept_waiting(now) => {
+                    feeder.gop().iter().for_each(|packets| viewer.send(&mut session.peer, packets, now));
+                }
+                _ => viewer.send(&mut session.peer, &packets, now),
+            }
             if packets.kind == Kind::Video && *told_capture + TELL_CAPTURE_EVERY <= now {
                 *told_capture = now;
                 let media_us = (self.epoch)().unix_nanos_at(packets.captured) / 1_000;
@@ -466,7 +474,7 @@ impl Task {
             if matches!(event, PeerEvent::Connected) && !std::mem::replace(counted, true) {
                 *lock(&self.audience).entry(stream.clone()).or_default() += 1;
             }
-            if viewer.heard(&event)
+            if viewer.heard(&event, now)
                 && let Some(feeder) = self.feeders.get_mut(stream)
             {
                 feeder.ask_for_key_frame(matches!(event, PeerEvent::Connected), now);

@@ -3,10 +3,13 @@
 use super::packets::{Kind, Packets};
 use super::peer::{Identity, OutId, Peer, PeerEvent, Sent, Settings};
 use rtc::shared::error::Error;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// The data channel, opened by the viewer, on which it is told when pictures were taken.
 const CAPTURE: &str = "capture";
+
+/// An encoder of the box makes a key frame of the next picture.
+const KEY_FRAME_WITHIN: Duration = Duration::from_millis(120);
 
 struct Outgoing {
     id: OutId,
@@ -19,6 +22,7 @@ pub struct Viewer {
     audio: Outgoing,
     /// A picture was sent that it could begin with.
     begun: bool,
+    connected: Option<Instant>,
 }
 
 /// Numbers that nobody may guess.
@@ -45,7 +49,7 @@ impl Viewer {
         let answer = peer.answer(offer, now)?;
         let video = Outgoing { id: video, sequence_number: video_first };
         let audio = Outgoing { id: audio, sequence_number: audio_first };
-        Ok((peer, Self { video, audio, begun: false }, answer))
+        Ok((peer, Self { video, audio, begun: false, connected: None }, answer))
     }
 
     /// Whether the peer takes the stream's pictures or its sound.
@@ -54,12 +58,20 @@ impl Viewer {
     }
 
     /// Whether a key frame is to be asked for.
-    pub fn heard(&self, event: &PeerEvent) -> bool {
+    pub fn heard(&mut self, event: &PeerEvent, now: Instant) -> bool {
         match event {
-            PeerEvent::Connected => true,
+            PeerEvent::Connected => {
+                self.connected.get_or_insert(now);
+                true
+            }
             PeerEvent::KeyFrameWanted(out) => *out == self.video.id,
             _ => false,
         }
+    }
+
+    /// Whether it has come and no key frame follows though one was asked for, as where a source encodes by itself.
+    pub fn is_kept_waiting(&self, now: Instant) -> bool {
+        !self.begun && self.connected.is_some_and(|connected| connected + KEY_FRAME_WITHIN <= now)
     }
 
     /// An access unit of the stream; nothing before it is connected and a picture has come with which it can begin.

@@ -1,8 +1,8 @@
 //! Watching in real time: WHEP's requests and answers, aiortc as the viewer, also over a bad network, and what
 //! means harm at the UDP port. Chromium watches in `browser`.
 
-use crate::appliance::{Appliance, PATIENCE, wait_until};
-use crate::ffmpeg::run;
+use crate::appliance::{Appliance, Folder, PATIENCE, wait_until};
+use crate::ffmpeg::{ffmpeg, run};
 use crate::http::{Response, exchange, parse};
 use serde_json::Value;
 use std::net::{SocketAddr, UdpSocket};
@@ -97,6 +97,56 @@ fn five_lost_in_a_hundred_at_40_ms_do_not_freeze_it() {
     let report = watch(&box_.url("/camera/whep"), &["--loss", "0.05", "--delay", "20"]);
     plays(&report);
     assert!(number(&report, "longest_gap_ms") < 1_500.0);
+}
+
+#[test]
+fn who_comes_between_distant_key_frames_does_not_wait_for_the_next() {
+    let folder = Folder::new();
+    let file = folder.file("long.mp4");
+    // One key frame in 30 s, from a source that nobody can ask for another.
+    let source = "testsrc2=size=640x360:rate=30:duration=30";
+    ffmpeg(&[
+        "-f",
+        "lavfi",
+        "-i",
+        source,
+        "-c:v",
+        "libx264",
+        "-preset",
+        "ultrafast",
+        "-bf",
+        "0",
+        "-g",
+        "900",
+        "-sc_threshold",
+        "0",
+        "-pix_fmt",
+        "yuv420p",
+        &file,
+    ]);
+    let mut box_ =
+        Appliance::start_in(folder, &format!("[streams.camera]\ninput = {{ source = \"file\", path = \"{file}\" }}\n"));
+    box_.wait_for_log("video is live", PATIENCE);
+    let report = watch(&box_.url("/camera/whep"), &[]);
+    assert!(number(&report, "first_picture_ms") < 3_000.0);
+    assert!(number(&report, "pictures") > 150.0);
+}
+
+#[test]
+fn pictures_in_another_order_are_refused_in_plain_words() {
+    let folder = Folder::new();
+    let file = folder.file("b.mp4");
+    let source = "testsrc2=size=320x180:rate=30:duration=20";
+    ffmpeg(&[
+        "-f", "lavfi", "-i", source, "-c:v", "libx264", "-preset", "fast", "-bf", "2", "-g", "30", "-pix_fmt",
+        "yuv420p", &file,
+    ]);
+    let mut box_ =
+        Appliance::start_in(folder, &format!("[streams.camera]\ninput = {{ source = \"file\", path = \"{file}\" }}\n"));
+    box_.wait_for_log("video is live", PATIENCE);
+    let answer = send(&box_, "POST", "/camera/whep", &SDP, &h264_offer());
+    assert_eq!(answer.status, 406);
+    assert!(answer.text().contains("B-frames"), "{}", answer.text());
 }
 
 #[test]
