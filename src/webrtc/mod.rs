@@ -6,6 +6,7 @@
 //! socket with everybody behind it, but those whom `branch` gives to others.
 //! Not here: WHEP's and WHIP's requests and answers (`http`), who may watch or publish (`access`), encoding.
 
+mod again;
 pub mod branch;
 mod codecs;
 pub mod feeder;

@@ -4,6 +4,7 @@
 //!
 //! The peer always offers and the box always answers: there is no glare.
 
+use super::again;
 use super::codecs;
 use super::packets::Kind;
 use super::rtcp::{self, Ears, Heard, Hearing};
@@ -234,7 +235,8 @@ impl Peer {
     /// Answers an offer: the first, or a later one with other tracks or after an ICE restart. `Err`: it is nothing
     /// that can be answered, and the connection is as good as before only if it wasn't the first.
     pub fn answer(&mut self, offer: &str, now: Instant) -> Result<String, Error> {
-        self.connection.set_remote_description(now, RTCSessionDescription::offer(offer.to_owned())?)?;
+        let told = again::without_known_tracks(offer, &self.offer);
+        self.connection.set_remote_description(now, RTCSessionDescription::offer(told)?)?;
         for address in std::mem::take(&mut self.addresses) {
             self.connection.add_local_candidate(RTCIceCandidate::from(&host(address)?).to_json()?)?;
         }

@@ -67,6 +67,7 @@ const CORES: &[(&str, &[&str])] = &[
     ("tls/profile.rs", &[]),
     ("tls/renewal.rs", &[]),
     ("http/sdpfrag.rs", &[]),
+    ("webrtc/again.rs", &[]),
     ("webrtc/packets.rs", &[]),
     ("webrtc/stun.rs", &[]),
     ("meet/message.rs", &[]),
@@ -74,6 +75,7 @@ const CORES: &[(&str, &[&str])] = &[
     ("meet/seats.rs", &[]),
     ("meet/forward.rs", &[]),
     ("meet/speaker.rs", &[]),
+    ("meet/flow.rs", &[]),
 ];
 
 /// What a core doesn't name, and why.
