@@ -38,6 +38,7 @@ pub use listener::{BindError, Server};
 pub use offers::RealTime;
 pub use range::{ByteRange, RangeRequest};
 pub use route::Route;
+pub use sdpfrag::Fragment;
 pub use setup::{Setup, Trust};
 pub use site::Site;
 pub use watch::Limits;
