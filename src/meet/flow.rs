@@ -155,6 +155,8 @@ pub fn choose(layers: &[&Inflow], height: u32, budget_bps: u64, now: Instant) ->
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::disallowed_methods, reason = "simulated time begins somewhere")]
+
     use super::*;
 
     fn packet(inflow: &mut Inflow, number: u16, len: usize, now: Instant) -> Option<Incoming> {

@@ -201,6 +201,8 @@ pub fn sps(payload: &[u8]) -> Option<&[u8]> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::disallowed_methods, reason = "simulated time begins somewhere")]
+
     use super::*;
     use proptest::prelude::*;
     use std::time::Duration;

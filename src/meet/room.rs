@@ -292,6 +292,8 @@ impl Room {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::disallowed_methods, reason = "simulated time begins somewhere")]
+
     use super::*;
     use proptest::prelude::*;
     use std::net::Ipv4Addr;

@@ -102,6 +102,8 @@ impl Speakers {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::disallowed_methods, reason = "simulated time begins somewhere")]
+
     use super::*;
 
     /// Seconds of sound from people at levels, decided 50 times a second; who spoke, in order.

@@ -1,4 +1,5 @@
 //! Rooms of people with real connections on a simulated network: a delay, seeded loss, and simulated time.
+#![allow(clippy::disallowed_methods, reason = "simulated time begins somewhere")]
 
 use super::hall::{Coming, Hall, Means, Output, Settings};
 use super::message::close;

@@ -53,7 +53,7 @@ fn register(
     payload_type: u8,
     kind: RtpCodecKind,
 ) -> Result<(), Error> {
-    let codec = RTCRtpCodecParameters { rtp_codec, payload_type, ..RTCRtpCodecParameters::default() };
+    let codec = RTCRtpCodecParameters { rtp_codec, payload_type };
     media.register_codec(codec, kind)
 }
 

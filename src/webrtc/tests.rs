@@ -1,4 +1,5 @@
 //! A viewer of ours and a browser's part, on a simulated network: seeded loss, a delay, and simulated time.
+#![allow(clippy::disallowed_methods, reason = "simulated time begins somewhere")]
 
 use super::packets::{Kind, Packets};
 use super::peer::{Identity, Peer};

@@ -1,5 +1,6 @@
 //! Any bytes as an offer, as what follows it by PATCH, and as datagrams to who was answered.
 #![no_main]
+#![allow(clippy::disallowed_methods, reason = "simulated time begins somewhere")]
 
 use capturebox::http::Fragment;
 use capturebox::webrtc::Kind;
