@@ -15,6 +15,8 @@ pub enum CaptureError {
     Unplugged { device: String },
     #[error("{device} has no signal: {cause}")]
     NoSignal { device: String, cause: &'static str },
+    #[error("nobody publishes")]
+    NobodyPublishes,
     #[error("{device} can't do {wanted}; it offers {offered}")]
     Unsupported { device: String, wanted: String, offered: String },
     #[error("{device}: {problem}")]

@@ -1,5 +1,5 @@
 //! Sources: where pictures and sound come into the box. One interface for cameras, sound cards,
-//! programs, files and the test picture.
+//! programs, files, the test picture, and whoever publishes over the network.
 //!
 //! A [`Source`] is a description that can be opened again and again; an open one is a [`Capture`],
 //! and dropping it closes the device. Re-opening after a failure, back-off, slates and silence are
@@ -12,6 +12,7 @@ use std::time::Duration;
 
 pub mod alsa;
 pub mod command;
+pub mod contribution;
 pub mod devices;
 mod error;
 pub mod file;

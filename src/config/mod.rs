@@ -333,6 +333,11 @@ pub enum InputSource {
     Command {
         command: Vec<String>,
     },
+    /// Whoever publishes into the stream over the network.
+    Publish {
+        /// Whoever comes takes the place of who is there.
+        takeover: bool,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -201,6 +201,8 @@ fn each_setting_by_itself_is_refused_by_both_or_by_neither() {
         ("streams.a.input.test.source", json!(["test", "file", "ndi"])),
         ("streams.a.input.test.channels", json!([2])),
         ("streams.a.input.file.path", json!(["x.mp4"])),
+        ("streams.a.input.publish.takeover", json!([true, false, "yes"])),
+        ("streams.a.input.publish.path", json!(["x.mp4"])),
         ("streams.a.input.file.loop", json!([true, false, "yes"])),
         ("streams.a.input.mpegts.format", json!(["mpegts", "y4m"])),
         ("streams.a.input.mpegts.command", json!([["a", "b"], ["a", ""], ["", "a"], "a b", [7]])),

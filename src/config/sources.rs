@@ -70,9 +70,11 @@ pub(super) fn input(field: &Field<'_>, stream: &str) -> Option<InputSource> {
         Test,
         Command,
         File,
+        Publish,
     }
     let section = field.section(format!("the input of stream {stream}"))?;
-    let kinds = [("test", Kind::Test), ("command", Kind::Command), ("file", Kind::File)];
+    let kinds =
+        [("test", Kind::Test), ("command", Kind::Command), ("file", Kind::File), ("publish", Kind::Publish)];
     let source = match source(&section, &kinds)? {
         Kind::Test => test_picture(&section).map(|(size, frame_rate)| InputSource::Test { size, frame_rate }),
         Kind::Command => {
@@ -81,6 +83,10 @@ pub(super) fn input(field: &Field<'_>, stream: &str) -> Option<InputSource> {
             format.and(command).map(|command| InputSource::Command { command })
         }
         Kind::File => file(&section).map(|(path, repeat)| InputSource::File { path, repeat }),
+        Kind::Publish => {
+            let takeover = optional(section.field("takeover"), Field::boolean);
+            takeover.map(|takeover| InputSource::Publish { takeover: takeover.unwrap_or(false) })
+        }
     };
     section.finish();
     source

@@ -21,8 +21,9 @@ const MAX_M2M_BITRATE_BPS: u32 = 20_000_000;
 /// The largest picture that OpenH264 encodes, px, either way round.
 const MAX_ENCODED: Size = Size { width: 3840, height: 2160 };
 
-/// The keys of `[streams.NAME.encode]` that only a picture encoded here has a use for.
-const VIDEO_KEYS: [&str; 4] = ["video_bitrate", "gop_ms", "encoder", "profile"];
+/// The keys of `[streams.NAME.encode]` that only a picture encoded here has a use for. (Of the last, also those who
+/// publish are told.)
+const VIDEO_KEYS: [&str; 4] = ["video_bitrate", "encoder", "profile", "gop_ms"];
 
 pub(super) fn streams(section: &Section<'_>) -> BTreeMap<StreamName, StreamConfig> {
     let mut streams = BTreeMap::new();
@@ -168,6 +169,10 @@ fn integer(
 fn check_encode(section: &Section<'_>, inputs: &Inputs) {
     let (pointless, why): (&[&str], _) = match inputs {
         Inputs::Separate { video: None, .. } => (&VIDEO_KEYS, "there is no video"),
+        Inputs::Both(InputSource::Publish { .. }) => {
+            let keys = VIDEO_KEYS.split_last().map_or(&[][..], |(_, keys)| keys);
+            (keys, "whoever publishes encodes the video, and it goes straight through")
+        }
         inputs if straight_through(inputs) => (&VIDEO_KEYS, "this video is encoded already and goes straight through"),
         Inputs::Separate { audio: None, .. } => (&["audio_bitrate"], "there is no audio"),
         _ => (&[], ""),

@@ -38,6 +38,7 @@ pub use states::{Shine, States, Status};
 pub use troubles::Troubles;
 
 use crate::access::Access;
+use crate::capture::contribution::Desk;
 use crate::config::{self, ActionsConfig, PanelConfig, StreamConfig, WebhookConfig};
 use crate::state::StateDir;
 use crate::stream::{Limits, Stream, StreamStatus, Streams};
@@ -79,6 +80,7 @@ pub struct Control {
     runtime: Handle,
     epoch: Epoch,
     streams: Arc<Streams>,
+    desk: Desk,
     entries: RwLock<BTreeMap<String, Entry>>,
     /// Held by the one change that is being made.
     changing: Arc<Mutex<()>>,
@@ -126,6 +128,7 @@ impl Control {
             runtime,
             epoch,
             streams: Arc::default(),
+            desk: Desk::default(),
             entries: RwLock::default(),
             changing: Arc::default(),
             events: Events::default(),
@@ -247,6 +250,11 @@ impl Control {
     /// Every stream there is, running or not.
     pub fn streams(&self) -> &Arc<Streams> {
         &self.streams
+    }
+
+    /// Where those come who publish into streams.
+    pub fn desk(&self) -> &Desk {
+        &self.desk
     }
 
     pub fn supervisor(&self) -> &Supervisor {
@@ -425,7 +433,7 @@ impl Control {
             State::Stopped => {}
         }
         let config = self.entries().get(name).map(|entry| entry.config.clone()).ok_or(ControlError::NoStream)?;
-        let running = Running::start(&stream, &config, &self.supervisor, &self.runtime, self.epoch)?;
+        let running = Running::start(&stream, &config, &self.desk, &self.supervisor, &self.runtime, self.epoch)?;
         if let Some(entry) = self.entries_mut().get_mut(name) {
             entry.served = Some(running.served.clone());
             entry.running = Some(running);

@@ -1,6 +1,7 @@
 //! One stream while it runs: its threads, its packager, and how both come to their end.
 
 use super::settings;
+use crate::capture::contribution::Desk;
 use crate::config::StreamConfig;
 use crate::package::live::LiveHls;
 use crate::pipeline::{self, PipelineError, Report};
@@ -38,12 +39,13 @@ impl Running {
     pub fn start(
         stream: &Arc<Stream>,
         config: &StreamConfig,
+        desk: &Desk,
         supervisor: &Supervisor,
         runtime: &Handle,
         epoch: Epoch,
     ) -> Result<Self, PipelineError> {
         let threads = supervisor.scope();
-        let report = match pipeline::start(stream.name(), config, stream, &threads) {
+        let report = match pipeline::start(stream.name(), config, stream, desk, &threads) {
             Ok(report) => report,
             Err(error) => {
                 threads.stop().request();

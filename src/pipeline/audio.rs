@@ -1,18 +1,20 @@
 //! One stream's sound: samples through the audio clock into AAC, and Opus while somebody wants it;
-//! or encoded sound straight through, with silence where it is missing.
+//! or encoded sound straight through, with silence where it is missing. Opus goes both ways: straight through to
+//! those who take it, and as samples into the clock for all others.
 //!
 //! [`AudioLine`] is handed mail and the time; it owns no thread, no device and no clock.
 
 use super::Line;
 use super::inbox::Mail;
 use super::report::Report;
+use super::transcode::Transcoder;
 use crate::codec::aac;
 use crate::decode::AacDecoder;
 use crate::encode::aac::AacEncoder;
 use crate::encode::audio_clock::{AudioClock, Frames, Run};
 use crate::encode::opus::OpusEncoder;
 use crate::encode::{AudioEncoder, EncodeError};
-use crate::media::{AacParams, AccessUnit, Codec, Track, TrackId};
+use crate::media::{AacParams, AccessUnit, Codec, PcmBlock, Track, TrackId};
 use crate::stream::{Kind, Publisher, SourceState};
 use crate::time::{MonoTime, Timescale};
 use bytes::Bytes;
@@ -25,6 +27,10 @@ const RATE: Timescale = Timescale::SOUND;
 /// How long encoded sound may be late before silence stands in for it. Above the jitter of a busy
 /// pipe, below what a player has buffered.
 const UNITS_LATE: Duration = Duration::from_millis(300);
+
+/// The source's own Opus has to be away for so long before it is encoded here in its place: longer than what is late
+/// or lost, shorter than a viewer's patience.
+const OPUS_AWAY: Duration = Duration::from_millis(300);
 
 /// What the line is set up with.
 #[derive(Debug, Clone)]
@@ -67,11 +73,12 @@ struct Encoders {
 }
 
 impl Encoders {
-    fn encode(&mut self, run: Run<'_>, publisher: &Publisher) -> Result<(), EncodeError> {
+    /// `opus`: whether that is made here, where somebody wants it.
+    fn encode(&mut self, run: Run<'_>, publisher: &Publisher, opus: bool) -> Result<(), EncodeError> {
         if run.samples.is_empty() {
             return Ok(());
         }
-        let wants_opus = publisher.is_wanted(TrackId::Opus);
+        let wants_opus = opus && publisher.is_wanted(TrackId::Opus);
         if wants_opus != self.opus.is_some() {
             let AudioSettings { channels, bitrate_bps, .. } = self.settings;
             self.opus = match wants_opus {
@@ -103,6 +110,22 @@ struct Relay {
     end: i64,
     /// When the source is overdue and silence stands in.
     overdue: MonoTime,
+}
+
+/// Opus of the source's own, which comes out of a contributor's hands.
+#[derive(Default)]
+struct Opus {
+    transcoder: Option<Transcoder>,
+    /// Until then it goes straight through, and none is made here.
+    through: Option<MonoTime>,
+    /// End of what went through, ticks.
+    end: i64,
+}
+
+impl Opus {
+    fn goes_through(&self, now: MonoTime) -> bool {
+        self.through.is_some_and(|until| now < until)
+    }
 }
 
 /// One frame of silence, where it is known for the track's layout.
@@ -140,6 +163,7 @@ pub struct AudioLine {
     clock: AudioClock,
     encoders: Encoders,
     relay: Option<Relay>,
+    opus: Opus,
     /// While somebody looks at the levels.
     listener: Option<Listener>,
     report: Arc<Report>,
@@ -160,6 +184,7 @@ impl AudioLine {
             clock: AudioClock::new(RATE, settings.channels),
             encoders: Encoders { aac: Some(open_aac(&settings)?), opus: None, settings },
             relay: None,
+            opus: Opus::default(),
             listener: None,
             report,
             ended: false,
@@ -179,16 +204,8 @@ impl Line for AudioLine {
 
     fn handle(&mut self, mail: Mail, now: MonoTime) {
         match mail {
-            Mail::Pcm(mut block) => {
-                if self.publisher.is_muted() {
-                    block.samples = vec![0; block.samples.len()].into();
-                }
-                self.report.heard(&block.samples, block.channels, now);
-                self.publisher.set_state(Kind::Audio, SourceState::Live);
-                let run = self.clock.push(&block);
-                let encoded = self.encoders.encode(run, &self.publisher);
-                self.after(encoded);
-            }
+            Mail::Pcm(block) => self.samples(block, now),
+            Mail::Unit { track, unit } if matches!(track.codec, Codec::Opus(_)) => self.opus(&track, unit, now),
             Mail::Unit { track, unit } => self.relay(track, unit, now),
             Mail::Away(cause) => {
                 self.publisher.set_state(Kind::Audio, SourceState::NoSignal { cause });
@@ -214,7 +231,7 @@ impl Line for AudioLine {
             self.stand_in(now);
         } else if self.raw {
             let run = self.clock.poll(now);
-            let encoded = self.encoders.encode(run, &self.publisher);
+            let encoded = self.encoders.encode(run, &self.publisher, !self.opus.goes_through(now));
             self.after(encoded);
         }
     }
@@ -233,6 +250,61 @@ impl AudioLine {
         }
         self.report.set_audio_correction_ppm(self.clock.correction_ppm());
         self.report.audio_resyncs.set(self.clock.counts().resyncs);
+    }
+
+    fn samples(&mut self, mut block: PcmBlock, now: MonoTime) {
+        if self.relay.take().is_some() {
+            // Another source has come. What the clock has counted lies long ago.
+            self.clock = AudioClock::new(RATE, self.encoders.settings.channels);
+        }
+        if self.publisher.is_muted() {
+            block.samples = vec![0; block.samples.len()].into();
+        }
+        self.report.heard(&block.samples, block.channels, now);
+        self.publisher.set_state(Kind::Audio, SourceState::Live);
+        let run = self.clock.push(&block);
+        let encoded = self.encoders.encode(run, &self.publisher, !self.opus.goes_through(now));
+        self.after(encoded);
+    }
+
+    /// Opus: straight through to those who take it, and decoded for those who don't.
+    fn opus(&mut self, track: &Arc<Track>, unit: AccessUnit, now: MonoTime) {
+        if self.ended {
+            return;
+        }
+        let transcoder = match &mut self.opus.transcoder {
+            Some(transcoder) => transcoder,
+            None => match Transcoder::new(self.encoders.settings.channels) {
+                Ok(transcoder) => self.opus.transcoder.insert(transcoder),
+                Err(error) => {
+                    log::error!("{}: {error}", self.stream);
+                    return;
+                }
+            },
+        };
+        match transcoder.decode(&unit) {
+            Ok(blocks) => {
+                if !blocks.is_empty() && !self.publisher.is_muted() && self.publisher.is_wanted(TrackId::Opus) {
+                    self.pass(track, unit, now);
+                }
+                for block in blocks {
+                    self.samples(block, now);
+                }
+            }
+            Err(error) => {
+                log::debug!("{}: {error}", self.stream);
+                self.report.dropped_units.add(1);
+            }
+        }
+    }
+
+    fn pass(&mut self, track: &Arc<Track>, unit: AccessUnit, now: MonoTime) {
+        if unit.pts < self.opus.end {
+            return;
+        }
+        self.opus.through = Some(now + OPUS_AWAY);
+        self.opus.end = unit.pts.saturating_add(i64::from(unit.duration));
+        self.publisher.push(track, unit);
     }
 
     /// Encoded sound straight through. Sound that overlaps the silence which stood in for it is dropped:

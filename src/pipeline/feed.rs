@@ -19,6 +19,9 @@ const READ_TIMEOUT: Duration = Duration::from_millis(200);
 /// plug in the cable and look at the picture.
 const SIGNAL_BACK: Duration = Duration::from_secs(1);
 
+/// For somebody to publish, the source itself waits.
+const SOMEBODY_COMES: Duration = Duration::from_millis(10);
+
 /// While it waits to try again, the thread beats this often.
 const BEAT: Duration = Duration::from_millis(500);
 
@@ -79,7 +82,11 @@ pub fn run(stream: &str, source: &mut dyn Source, outlets: &Outlets, stop: &Stop
     let mut said = None;
     while !stop.is_requested() {
         let Err(error) = read(stream, source, outlets, stop, pulse, &mut backoff, &mut said) else { return };
-        let longest = if matches!(error, CaptureError::NoSignal { .. }) { SIGNAL_BACK } else { Duration::MAX };
+        let longest = match error {
+            CaptureError::NoSignal { .. } => SIGNAL_BACK,
+            CaptureError::NobodyPublishes => SOMEBODY_COMES,
+            _ => Duration::MAX,
+        };
         if is_news(&error, said.as_ref()) {
             outlets.tell(&Mail::Away(error.to_string()));
             said = Some(error);

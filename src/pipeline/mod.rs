@@ -24,6 +24,7 @@ mod sources;
 #[cfg(test)]
 mod tests;
 mod timed;
+mod transcode;
 mod video;
 
 pub use levels::Level;
@@ -31,6 +32,7 @@ pub use measure::{Histogram, STEPS_S};
 pub use report::{Counts, Report};
 
 use crate::capture::Kinds;
+use crate::capture::contribution::Desk;
 use crate::config::StreamConfig;
 use crate::encode::{self, EncodeError, VideoEncoder};
 use crate::stream::{AlreadyPublished, Stream};
@@ -59,16 +61,18 @@ pub enum PipelineError {
     Thread(#[from] SupervisorError),
 }
 
-/// Starts the threads that publish into `stream` until the supervisor stops them.
+/// Starts the threads that publish into `stream` until the supervisor stops them. `desk` is where contributions
+/// come from.
 pub fn start(
     name: &str,
     config: &StreamConfig,
     stream: &Arc<Stream>,
+    desk: &Desk,
     supervisor: &Supervisor,
 ) -> Result<Arc<Report>, PipelineError> {
     let publisher = Arc::new(stream.publish()?);
     let report = Arc::new(Report::default());
-    let sources = Sources::new(&config.inputs);
+    let sources = Sources::new(name, &config.inputs, desk);
 
     let video = sources.video.map(|hints| {
         let choice = config.encode.encoder;
@@ -94,10 +98,9 @@ pub fn start(
         AudioLine::new(name, settings, Arc::clone(&publisher), Arc::clone(&report))
             .map_err(|error| PipelineError::Audio { stream: name.to_owned(), error })
     });
-    let straight_through = matches!(&*sources.sources, [(Kinds::Both, _)]);
     let mut inboxes = Vec::new();
     match (video, audio.transpose()?) {
-        (Some(video), Some(audio)) if straight_through => {
+        (Some(video), Some(audio)) if sources.straight_through => {
             inboxes.push((Kinds::Both, spawn(supervisor, format!("{name}:relay"), Both { video, audio })?));
         }
         (video, audio) => {

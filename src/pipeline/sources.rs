@@ -2,6 +2,7 @@
 
 use crate::capture::alsa::{self, AlsaSource};
 use crate::capture::command::{CommandAudio, CommandTs, CommandVideo};
+use crate::capture::contribution::{ContributionSource, Desk};
 use crate::capture::file::FileSource;
 use crate::capture::test_pattern::{TestAudio, TestVideo};
 use crate::capture::v4l2::{self, V4l2Source};
@@ -37,14 +38,16 @@ pub struct Sources {
     pub sources: Vec<(Kinds, Box<dyn Source>)>,
     pub video: Option<VideoHints>,
     pub audio: Option<AudioHints>,
+    /// Both come from one source, and only a slate is ever encoded.
+    pub straight_through: bool,
 }
 
 impl Sources {
-    pub fn new(inputs: &Inputs) -> Self {
+    pub fn new(stream: &str, inputs: &Inputs, desk: &Desk) -> Self {
         match inputs {
-            Inputs::Both(input) => Self::both(input),
+            Inputs::Both(input) => Self::both(stream, input, desk),
             Inputs::Separate { video, audio } => {
-                let mut all = Self { sources: Vec::new(), video: None, audio: None };
+                let mut all = Self { sources: Vec::new(), video: None, audio: None, straight_through: false };
                 if let Some(source) = video {
                     all.video = Some(video_hints(source));
                     all.sources.push((Kinds::Video, video_source(source)));
@@ -58,7 +61,7 @@ impl Sources {
         }
     }
 
-    fn both(input: &InputSource) -> Self {
+    fn both(stream: &str, input: &InputSource, desk: &Desk) -> Self {
         let encoded = (
             Some(VideoHints { size: DEFAULT_SIZE, rate: None, scales: false }),
             Some(AudioHints { channels: DEFAULT_CHANNELS, raw: false }),
@@ -80,8 +83,17 @@ impl Sources {
             InputSource::Command { command } => {
                 (vec![(Kinds::Both, Box::new(CommandTs::new(command.clone())))], encoded)
             }
+            // Sound is there from the start, whoever comes and with what.
+            InputSource::Publish { .. } => (
+                vec![(Kinds::Both, Box::new(ContributionSource::new(desk, stream)))],
+                (
+                    Some(VideoHints { size: DEFAULT_SIZE, rate: None, scales: false }),
+                    Some(AudioHints { channels: DEFAULT_CHANNELS, raw: true }),
+                ),
+            ),
         };
-        Self { sources, video, audio }
+        let straight_through = matches!(input, InputSource::File { .. } | InputSource::Command { .. });
+        Self { sources, video, audio, straight_through }
     }
 }
 
