@@ -131,6 +131,7 @@ pub fn run(config: Config, origin: Origin) -> Result<(), AppError> {
     }
     runtime.spawn(Arc::clone(&control).watch());
     runtime.spawn(Arc::clone(&control).watch_disks());
+    runtime.spawn(Arc::clone(&control).watch_contributions());
     runtime.spawn(Arc::clone(&control).watch_board());
     panel::start(&control)?;
     let pulse = supervisor.heartbeats().register("network");

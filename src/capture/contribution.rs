@@ -86,6 +86,8 @@ impl Place {
 struct Inner {
     /// The number of whoever has the place.
     holder: Option<u64>,
+    /// Why the last one was sent away.
+    fault: Option<String>,
     next: u64,
     queue: VecDeque<Captured>,
     frames: usize,
@@ -132,6 +134,13 @@ impl Inner {
         }
     }
 
+    fn absence(&self) -> CaptureError {
+        match &self.fault {
+            Some(fault) => CaptureError::Refused { fault: fault.clone() },
+            None => CaptureError::NobodyPublishes,
+        }
+    }
+
     fn pop(&mut self) -> Option<Captured> {
         let captured = self.queue.pop_front()?;
         self.frames -= usize::from(matches!(captured, Captured::Frame(_)));
@@ -163,6 +172,7 @@ impl Contributor {
         inner.next += 1;
         inner.clear();
         inner.needs_key_frame = true;
+        inner.fault = None;
         inner.holder = Some(number);
         drop(inner);
         place.changed.notify_all();
@@ -184,6 +194,14 @@ impl Contributor {
     /// Whether the place is somebody else's by now: what is pushed is of no use any more.
     pub fn is_displaced(&self) -> bool {
         self.place.lock().holder != Some(self.number)
+    }
+
+    /// Leaves because what it has can't be used; people read why where the picture would be.
+    pub fn leave(self, fault: &str) {
+        let mut inner = self.place.lock();
+        if inner.holder == Some(self.number) {
+            inner.fault = Some(fault.to_owned());
+        }
     }
 
     /// Whether encoded pictures are dropped until a key frame comes.
@@ -224,7 +242,7 @@ impl Source for ContributionSource {
         let nobody = |inner: &mut Inner| inner.holder.is_none();
         let waited = self.place.changed.wait_timeout_while(self.place.lock(), OPEN_WAITS, nobody);
         let (inner, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        let number = inner.holder.ok_or(CaptureError::NobodyPublishes)?;
+        let number = inner.holder.ok_or_else(|| inner.absence())?;
         drop(inner);
         Ok(Box::new(Contribution { place: Arc::clone(&self.place), number }))
     }
@@ -253,7 +271,7 @@ impl Capture for Contribution {
                 return Ok(Some(captured));
             }
             if inner.holder.is_none() {
-                return Err(CaptureError::NobodyPublishes);
+                return Err(inner.absence());
             }
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
@@ -326,6 +344,20 @@ mod tests {
         assert_eq!(read(&mut *capture).expect("what was pushed before it left"), Some(1));
         assert!(matches!(read(&mut *capture), Err(CaptureError::NobodyPublishes)));
         assert!(desk.claim("stage").is_ok());
+    }
+
+    #[test]
+    fn why_somebody_was_sent_away_is_told_until_the_next_comes() {
+        let desk = Desk::default();
+        let mut source = ContributionSource::new(&desk, "stage");
+        let contributor = desk.claim("stage").expect("free");
+        let mut capture = source.open().expect("somebody is there");
+        contributor.leave("it sends B-frames");
+        let error = read(&mut *capture).expect_err("gone");
+        assert_eq!(error.to_string(), "whoever published was sent away: it sends B-frames");
+        assert_eq!(source.open().err().map(|error| error.to_string()), Some(error.to_string()));
+        drop(desk.claim("stage"));
+        assert!(matches!(source.open().err(), Some(CaptureError::NobodyPublishes)));
     }
 
     #[test]

@@ -17,6 +17,8 @@ pub enum CaptureError {
     NoSignal { device: String, cause: &'static str },
     #[error("nobody publishes")]
     NobodyPublishes,
+    #[error("whoever published was sent away: {fault}")]
+    Refused { fault: String },
     #[error("{device} can't do {wanted}; it offers {offered}")]
     Unsupported { device: String, wanted: String, offered: String },
     #[error("{device}: {problem}")]

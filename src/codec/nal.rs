@@ -197,6 +197,13 @@ pub fn from_units(units: &[&[u8]]) -> Result<H264Unit, NalError> {
     Ok(taken)
 }
 
+/// Whether a picture (length-prefixed) is one of B slices, as its first slice says: `first_mb_in_slice` is 0 there
+/// (a bit 1), so `slice_type` begins with the next bit (§7.3.3): ue(1) is 010, ue(6) is 00111.
+pub fn is_b_picture(data: &[u8]) -> bool {
+    let slice = length_prefixed_units(data).find(|unit| NalType::of(unit).is_some_and(NalType::is_slice));
+    slice.and_then(|slice| slice.get(1)).is_some_and(|byte| byte & 0xf0 == 0b1010_0000 || byte & 0xfc == 0b1001_1100)
+}
+
 /// Puts start codes before the units of `data` (length-prefixed), for decoders and files that want Annex B;
 /// `parameter_sets` come first.
 pub fn to_annex_b(parameter_sets: &[&[u8]], data: &[u8]) -> Bytes {

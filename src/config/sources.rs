@@ -73,8 +73,7 @@ pub(super) fn input(field: &Field<'_>, stream: &str) -> Option<InputSource> {
         Publish,
     }
     let section = field.section(format!("the input of stream {stream}"))?;
-    let kinds =
-        [("test", Kind::Test), ("command", Kind::Command), ("file", Kind::File), ("publish", Kind::Publish)];
+    let kinds = [("test", Kind::Test), ("command", Kind::Command), ("file", Kind::File), ("publish", Kind::Publish)];
     let source = match source(&section, &kinds)? {
         Kind::Test => test_picture(&section).map(|(size, frame_rate)| InputSource::Test { size, frame_rate }),
         Kind::Command => {

@@ -167,6 +167,8 @@ fn every_source_is_read() {
             r#"input = { source = "command", command = ["cam"], format = "mpegts" }"#,
             Inputs::Both(InputSource::Command { command: command() }),
         ),
+        (r#"input = { source = "publish" }"#, Inputs::Both(InputSource::Publish { takeover: false })),
+        (r#"input = { source = "publish", takeover = true }"#, Inputs::Both(InputSource::Publish { takeover: true })),
         (r#"video = { source = "test" }"#, video(VideoSource::Test { size, frame_rate })),
         (
             r#"video = { source = "v4l2", device = "HD Webcam", format = "mjpeg" }"#,
@@ -305,7 +307,7 @@ fn every_bad_line_is_refused_with_what_would_be_right() {
         ),
         (r#"video = "/dev/video0""#, "2: `video` is \"/dev/video0\"; it must be a table: [section] or { key = value }"),
         (r#"audio = { source = "v4l2" }"#, "2: `source` can't be \"v4l2\"; it can be test, alsa, command or file"),
-        (r#"input = { source = "v4l2" }"#, "2: `source` can't be \"v4l2\"; it can be test, command or file"),
+        (r#"input = { source = "v4l2" }"#, "2: `source` can't be \"v4l2\"; it can be test, command, file or publish"),
         (
             r#"input = { source = "file" }"#,
             "2: the input of stream camera has no `path`; add, for example, path = \"film.mp4\"",
@@ -445,6 +447,10 @@ fn every_bad_line_is_refused_with_what_would_be_right() {
         (
             "video = { source = \"v4l2\", device = \"/dev/video0\", format = \"h264\" }\nencode.encoder = \"openh264\"",
             "3: `encoder` has no effect, because this video is encoded already and goes straight through; leave it out",
+        ),
+        (
+            "input = { source = \"publish\" }\nencode.gop_ms = 500\nencode.profile = \"main\"",
+            "4: `profile` has no effect, because whoever publishes encodes the video, and it goes straight through; leave it out",
         ),
         (
             "video = { source = \"test\" }\nencode.audio_bitrate = \"64k\"",

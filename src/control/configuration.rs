@@ -4,7 +4,7 @@
 //! sections are the same go on as if nothing had been. A box that chose its streams itself has no file until
 //! something is changed. Secrets don't leave: who reads gets marks, and who writes a mark back keeps them.
 
-use super::{Control, ControlError, State, What};
+use super::{Control, ControlError, Entry, State, What};
 use crate::config::edit::{Hidden, merged, stray_mark};
 use crate::config::{Config, ConfigError, Problem, StreamConfig};
 use serde::Serialize;
@@ -205,7 +205,8 @@ impl Control {
     fn follow(&self, new: &Config) -> Replaced {
         let new: BTreeMap<_, _> = new.streams.iter().map(|(name, config)| (name.as_str(), config)).collect();
         let mut replaced = Replaced::default();
-        let names: Vec<String> = self.entries().keys().cloned().collect();
+        let configured = |(name, entry): (&String, &Entry)| (!entry.made).then(|| name.clone());
+        let names: Vec<String> = self.entries().iter().filter_map(configured).collect();
         for name in names.iter().filter(|name| !new.contains_key(name.as_str())) {
             let done = self.remove_now(name).map(|()| &mut replaced.removed);
             note(name, done.map_err(|error| (error, &mut replaced.failed)));
@@ -218,6 +219,7 @@ impl Control {
                 Some(old) if old == *config => {
                     if let Some(entry) = self.entries_mut().get_mut(name) {
                         entry.config.access = config.access;
+                        entry.made = false;
                     }
                     Ok(&mut replaced.unchanged)
                 }
@@ -240,7 +242,7 @@ impl Control {
         self.add_now(name, config.clone())
     }
 
-    fn remove_now(&self, name: &str) -> Result<(), ControlError> {
+    pub(super) fn remove_now(&self, name: &str) -> Result<(), ControlError> {
         self.stop_now(name)?;
         self.streams.remove(name);
         self.entries_mut().remove(name);

@@ -1,6 +1,7 @@
 //! Why something could not be changed.
 
-use crate::config::Problem;
+use crate::capture::contribution::Taken;
+use crate::config::{NameError, Problem};
 use crate::pipeline::PipelineError;
 use crate::supervisor::SupervisorError;
 use std::io;
@@ -15,6 +16,14 @@ pub enum ControlError {
     Stopped { name: String },
     #[error("the pictures of {name} are encoded by their source, which the box can't tell anything")]
     NotEncodedHere { name: String },
+    #[error("{name} has a source of its own; nobody can publish into it")]
+    HasSource { name: String },
+    #[error(transparent)]
+    Taken(#[from] Taken),
+    #[error("no stream can have that name: {0}")]
+    Name(NameError),
+    #[error("there are {most} streams already, which is as many as there can be")]
+    TooMany { most: usize },
     #[error("a video bitrate is from {min} to {max} bits a second", min = range.start(), max = range.end())]
     Bitrate { range: std::ops::RangeInclusive<u32> },
     #[error("the box has no file to keep its configuration in")]

@@ -11,6 +11,9 @@ mod action_tests;
 mod actions;
 mod board;
 mod configuration;
+#[cfg(test)]
+mod contribution_tests;
+mod contributions;
 mod disk;
 mod error;
 mod events;
@@ -29,6 +32,7 @@ mod watch;
 
 pub use actions::{Act, ActionError, Actions, Order, Run, Shown};
 pub use configuration::{Configuration, Failed, Replaced, Wanted};
+pub use contributions::Place;
 pub use error::ControlError;
 pub use events::{Event, Events, What};
 pub use marks::Mark;
@@ -106,9 +110,11 @@ pub struct Control {
     marks: Plain<Marks>,
 }
 
-/// A stream that the configuration names.
+/// A stream that the configuration names, or that was made for somebody who publishes.
 struct Entry {
     config: StreamConfig,
+    /// The configuration doesn't name it.
+    made: bool,
     state: State,
     /// Also after a stop, so that the playlists go on saying that it is over.
     served: Option<Served>,
@@ -420,7 +426,7 @@ impl Control {
         self.switch_as_before(&stream);
         self.apply_load(&stream);
         let _ = self.streams.insert(stream);
-        let entry = Entry { config, state: State::Stopped, served: None, running: None };
+        let entry = Entry { config, made: false, state: State::Stopped, served: None, running: None };
         self.entries_mut().insert(name.to_owned(), entry);
     }
 

@@ -35,6 +35,8 @@ pub enum Needs {
     View,
     /// To come into the room that is named in the path.
     Meet,
+    /// To publish into the stream that is named in the path.
+    Publish,
     /// To read the counters of all streams.
     Metrics,
     /// To see what the console shows: devices, configuration-free state, events.
@@ -84,6 +86,7 @@ pub fn decide(
         Needs::Nothing => return Ok(Who::Anybody),
         Needs::View => Action::View(stream),
         Needs::Meet => Action::Meet(stream),
+        Needs::Publish => Action::Publish(stream),
         Needs::Metrics => Action::Metrics,
         Needs::Observe => Action::Observe,
         Needs::Operate => Action::Operate,

@@ -1,10 +1,10 @@
-//! WHEP at `/{stream}/whep`: an offer is posted, the answer comes back with the address of the session, which is
+//! WHEP at `/{stream}/whep`, WHIP at `/{stream}/whip`: an offer is posted, the answer comes back with the address of the session, which is
 //! patched (candidates that come later, ICE restarts) and deleted. The conventions of RFC 9725; WHEP itself is
 //! draft-ietf-wish-whep.
 //!
 //! Not here: who may ([`super::access`]), what an offer says and how it is answered ([`crate::webrtc`]).
 
-use super::api;
+use super::api::{self, Problem};
 use super::body::Body;
 use super::headers::shared;
 use super::problem::problem;
@@ -12,7 +12,7 @@ use super::sdpfrag::{self, Fragment};
 use super::watch::Limits;
 use crate::codec::sps;
 use crate::config::WebrtcConfig;
-use crate::control::State;
+use crate::control::{ControlError, Place, State};
 use crate::media::Codec;
 use crate::stream::Stream;
 use crate::webrtc::server::{Answer, OfferError, Server};
@@ -147,6 +147,21 @@ impl RealTime {
             Ok(answer) => self.created(answer, &path),
             Err(error) => failed(&error),
         }
+    }
+
+    /// Answers somebody who wants to publish, and has the place for it.
+    pub async fn publish(&self, place: Place, offer: String, from: IpAddr) -> Response<Body> {
+        let Place { stream, contributor, key_frame_every } = place;
+        let path = format!("/{}/whip", stream.name());
+        match self.server.publish(stream, contributor, key_frame_every, offer, from).await {
+            Ok(answer) => self.created(answer, &path),
+            Err(error) => failed(&error),
+        }
+    }
+
+    /// Why nobody can publish there.
+    pub fn no_place(error: ControlError) -> Response<Body> {
+        open(Problem::from(error).into())
     }
 }
 

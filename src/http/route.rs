@@ -29,6 +29,11 @@ pub enum Route<'a> {
         stream: &'a str,
         session: Option<&'a str>,
     },
+    /// `/{stream}/whip`: to publish into it, and below it, a session.
+    Publish {
+        stream: &'a str,
+        session: Option<&'a str>,
+    },
     /// `/{stream}/…`: playlists and media.
     Media {
         stream: &'a str,
@@ -66,8 +71,10 @@ impl<'a> Route<'a> {
             (stream, Some("")) => Self::StreamPage(stream),
             (_, Some("publish")) => Self::PublishPage,
             (stream, Some("whep")) => Self::Watch { stream, session: None },
-            (stream, Some(path)) if path.split('/').all(is_segment) => match path.strip_prefix("whep/") {
-                Some(session) if is_segment(session) => Self::Watch { stream, session: Some(session) },
+            (stream, Some("whip")) => Self::Publish { stream, session: None },
+            (stream, Some(path)) if path.split('/').all(is_segment) => match path.split_once('/') {
+                Some(("whep", session)) if is_segment(session) => Self::Watch { stream, session: Some(session) },
+                Some(("whip", session)) if is_segment(session) => Self::Publish { stream, session: Some(session) },
                 _ => Self::Media { stream, path },
             },
             _ => Self::Unknown,
@@ -89,8 +96,8 @@ mod tests {
     #[test]
     fn route_table() {
         use Route::{
-            Api, Asset, Home, Media, Metrics, PublishPage, RoomPage, RoomSocket, Setup, StreamPage, StreamWithoutSlash,
-            Unknown, Watch,
+            Api, Asset, Home, Media, Metrics, Publish, PublishPage, RoomPage, RoomSocket, Setup, StreamPage,
+            StreamWithoutSlash, Unknown, Watch,
         };
         let table = [
             ("/", Home),
@@ -113,6 +120,8 @@ mod tests {
             ("/a.b-c_d/s1/video/7.3.m4s", Media { stream: "a.b-c_d", path: "s1/video/7.3.m4s" }),
             ("/camera/whep", Watch { stream: "camera", session: None }),
             ("/camera/whep/0af3", Watch { stream: "camera", session: Some("0af3") }),
+            ("/camera/whip", Publish { stream: "camera", session: None }),
+            ("/camera/whip/0af3", Publish { stream: "camera", session: Some("0af3") }),
             ("/camera/whep/", Unknown),
             ("/camera/whep/0af3/x", Media { stream: "camera", path: "whep/0af3/x" }),
             ("/rooms/choir/ws", RoomSocket("choir")),

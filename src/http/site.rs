@@ -32,6 +32,7 @@ use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode};
 use std::fmt::Display;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::time::MissedTickBehavior;
 
@@ -178,8 +179,8 @@ impl Site {
             Found::Api(path) => return self.call(caller, limits, &head, path, body).await,
             Found::Answer(response) => return *response,
             Found::Metrics => return self.metrics().await,
-            Found::Watch { stream, session } => {
-                return self.watch(caller, limits, &head, (stream, session), body).await;
+            Found::Offer { needs, stream, session } => {
+                return self.offered(caller, limits, &head, needs, (stream, session), body).await;
             }
             Found::RoomSocket(room) => {
                 let room = room.to_owned();
@@ -203,8 +204,10 @@ impl Site {
         {
             return Found::Api(path);
         }
-        if let Route::Watch { stream, session } = route {
-            return Found::Watch { stream, session };
+        match route {
+            Route::Watch { stream, session } => return Found::Offer { needs: Needs::View, stream, session },
+            Route::Publish { stream, session } => return Found::Offer { needs: Needs::Publish, stream, session },
+            _ => {}
         }
         if unbounded(body, limits) {
             return closing(refusal(path, StatusCode::PAYLOAD_TOO_LARGE, TOO_LARGE)).into();
@@ -223,12 +226,13 @@ impl Site {
         }
     }
 
-    /// WHEP. Who has a session's name has the session: it is as good as a password.
-    async fn watch<B>(
+    /// WHEP and WHIP. Who has a session's name has the session: it is as good as a password.
+    async fn offered<B>(
         &self,
         caller: &Caller,
         limits: &Limits,
         head: &Parts,
+        needs: Needs,
         (name, session): (&str, Option<&str>),
         body: B,
     ) -> Response<Body>
@@ -245,8 +249,14 @@ impl Site {
             (Some(session), &Method::DELETE) => real_time.delete(session).await,
             (None, &Method::POST) => {
                 let asker = access::asker(caller, head, None);
-                if let Err(refused) = access::decide(&self.access, &asker, caller, head, Needs::View, name) {
+                if let Err(refused) = access::decide(&self.access, &asker, caller, head, needs, name) {
                     return closing(shared(turned_away(head, refused)));
+                }
+                if needs == Needs::Publish {
+                    return match offers::offer(head, limits, body).await {
+                        Ok(offer) => self.publish(real_time, name, offer, caller.address.ip()).await,
+                        Err(response) => closing(response),
+                    };
                 }
                 let Some(stream) = self.streams().get(name) else {
                     return closing(shared(problem(StatusCode::NOT_FOUND, "There is no stream of that name.\n")));
@@ -257,6 +267,13 @@ impl Site {
                 }
             }
             (session, _) => closing(offers::other_method(session.is_some())),
+        }
+    }
+
+    async fn publish(&self, real_time: &RealTime, name: &str, offer: String, from: IpAddr) -> Response<Body> {
+        match self.control.contribute(name).await {
+            Ok(place) => real_time.publish(place, offer, from).await,
+            Err(error) => RealTime::no_place(error),
         }
     }
 
@@ -376,7 +393,7 @@ impl Site {
             Route::StreamWithoutSlash(_) | Route::StreamPage(_) => {
                 problem(StatusCode::NOT_FOUND, "There is no stream of that name.\n")
             }
-            Route::Unknown | Route::Api(_) | Route::Metrics | Route::Watch { .. } => {
+            Route::Unknown | Route::Api(_) | Route::Metrics | Route::Watch { .. } | Route::Publish { .. } => {
                 refusal(head.uri.path(), StatusCode::NOT_FOUND, "There is nothing here.\n")
             }
         };
@@ -393,8 +410,9 @@ enum Found<'a> {
     RoomSocket(&'a str),
     /// An address of the API, below `/api/v1/`.
     Api(&'a str),
-    /// WHEP, of a stream; and which session.
-    Watch {
+    /// WHEP or WHIP, of a stream; and which session.
+    Offer {
+        needs: Needs,
         stream: &'a str,
         session: Option<&'a str>,
     },

@@ -84,7 +84,7 @@ pub fn run(stream: &str, source: &mut dyn Source, outlets: &Outlets, stop: &Stop
         let Err(error) = read(stream, source, outlets, stop, pulse, &mut backoff, &mut said) else { return };
         let longest = match error {
             CaptureError::NoSignal { .. } => SIGNAL_BACK,
-            CaptureError::NobodyPublishes => SOMEBODY_COMES,
+            CaptureError::NobodyPublishes | CaptureError::Refused { .. } => SOMEBODY_COMES,
             _ => Duration::MAX,
         };
         if is_news(&error, said.as_ref()) {

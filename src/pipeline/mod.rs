@@ -85,6 +85,7 @@ pub fn start(
             size: hints.size,
             frame_rate: hints.rate,
             scales: hints.scales,
+            units_late: hints.units_late,
             macroblocks_per_s: encode::macroblocks_per_s(choice),
         };
         VideoLine::new(name, settings, Arc::clone(&publisher), open, Arc::clone(&report))

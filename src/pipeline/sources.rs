@@ -9,11 +9,17 @@ use crate::capture::v4l2::{self, V4l2Source};
 use crate::capture::{Kinds, Source};
 use crate::config::{AudioCommandFormat, AudioSource, InputSource, Inputs, Size, VideoCommandFormat, VideoSource};
 use crate::time::FrameRate;
+use std::time::Duration;
 
 /// The slate's size until the source has shown its own.
 const DEFAULT_SIZE: Size = Size { width: 1280, height: 720 };
 /// Channels when the source doesn't say.
 const DEFAULT_CHANNELS: u16 = 2;
+
+/// How late encoded pictures may be: the same second that the pacer gives raw frames.
+const UNITS_LATE: Duration = Duration::from_secs(1);
+/// Browsers send one picture a second of a screen on which nothing moves, and tell when they leave.
+const CONTRIBUTIONS_LATE: Duration = Duration::from_secs(3);
 
 /// What is known of a picture before its source is open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +29,8 @@ pub struct VideoHints {
     pub rate: Option<FrameRate>,
     /// Whether the stream keeps `size` whatever the source does.
     pub scales: bool,
+    /// How late encoded pictures may be before the slate stands in.
+    pub units_late: Duration,
 }
 
 /// What is known of sound before its source is open.
@@ -63,7 +71,7 @@ impl Sources {
 
     fn both(stream: &str, input: &InputSource, desk: &Desk) -> Self {
         let encoded = (
-            Some(VideoHints { size: DEFAULT_SIZE, rate: None, scales: false }),
+            Some(VideoHints { size: DEFAULT_SIZE, rate: None, scales: false, units_late: UNITS_LATE }),
             Some(AudioHints { channels: DEFAULT_CHANNELS, raw: false }),
         );
         let (sources, (video, audio)): (Vec<(Kinds, Box<dyn Source>)>, _) = match input {
@@ -73,7 +81,7 @@ impl Sources {
                     (Kinds::Audio, Box::new(TestAudio::new(DEFAULT_CHANNELS))),
                 ],
                 (
-                    Some(VideoHints { size: *size, rate: Some(*frame_rate), scales: false }),
+                    Some(VideoHints { size: *size, rate: Some(*frame_rate), scales: false, units_late: UNITS_LATE }),
                     Some(AudioHints { channels: DEFAULT_CHANNELS, raw: true }),
                 ),
             ),
@@ -87,7 +95,7 @@ impl Sources {
             InputSource::Publish { .. } => (
                 vec![(Kinds::Both, Box::new(ContributionSource::new(desk, stream)))],
                 (
-                    Some(VideoHints { size: DEFAULT_SIZE, rate: None, scales: false }),
+                    Some(VideoHints { size: DEFAULT_SIZE, rate: None, scales: false, units_late: CONTRIBUTIONS_LATE }),
                     Some(AudioHints { channels: DEFAULT_CHANNELS, raw: true }),
                 ),
             ),
@@ -124,7 +132,7 @@ fn video_hints(source: &VideoSource) -> VideoHints {
     };
     // Of a device's pictures a size that is asked for is kept: an HDMI source changes its own as it likes.
     let scales = matches!(source, VideoSource::V4l2 { .. }) && size.is_some();
-    VideoHints { size: size.unwrap_or(DEFAULT_SIZE), rate, scales }
+    VideoHints { size: size.unwrap_or(DEFAULT_SIZE), rate, scales, units_late: UNITS_LATE }
 }
 
 fn audio_source(source: &AudioSource) -> Box<dyn Source> {

@@ -18,9 +18,6 @@ use crate::time::{FrameRate, MonoTime, Timescale, rescale};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A source that delivers encoded pictures may be this late before the slate stands in: the same
-/// second that the pacer gives raw frames.
-const UNITS_LATE: Duration = Duration::from_secs(1);
 /// What the slate says while somebody wants it.
 const PRIVATE: &str = "the picture is switched off";
 /// How soon an encoder that failed is opened again.
@@ -36,6 +33,8 @@ pub struct LineSettings {
     pub frame_rate: Option<FrameRate>,
     /// The picture keeps `size`: what comes in another one is scaled, and players notice nothing.
     pub scales: bool,
+    /// A source that delivers encoded pictures may be this late before the slate stands in.
+    pub units_late: Duration,
     /// What the encoder keeps up with; see [`encode::macroblocks_per_s`].
     pub macroblocks_per_s: Option<u64>,
 }
@@ -474,7 +473,7 @@ impl VideoLine {
                 unit.duration = u32::try_from(length - overlap).unwrap_or(0).max(1);
             }
         }
-        let late = UNITS_LATE.max(Duration::from_nanos(
+        let late = self.settings.units_late.max(Duration::from_nanos(
             rescale(length, track.timescale, Timescale::NANOS).saturating_mul(2).unsigned_abs(),
         ));
         self.private = false;

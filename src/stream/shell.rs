@@ -166,9 +166,16 @@ impl Stream {
         Reader::new(Arc::clone(self), wants.to_vec(), cursor, generation, Seat { number, bell })
     }
 
-    /// Asks the encoder for a key frame as soon as it can. A source straight through can't oblige.
+    /// Asks the encoder for a key frame as soon as it can. A source straight through can't oblige, unless
+    /// it can be asked, as browsers can.
     pub fn request_key_frame(&self) {
         self.key_frame_wanted.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether somebody asked for a key frame since the last call: for a source that encodes elsewhere and can be
+    /// asked.
+    pub fn take_key_frame_request(&self) -> bool {
+        self.key_frame_wanted.swap(false, Ordering::Relaxed)
     }
 
     /// Asks the video encoder for another bitrate.
@@ -327,7 +334,7 @@ impl Publisher {
 
     /// Whether somebody asked for a key frame since the last call.
     pub fn take_key_frame_request(&self) -> bool {
-        self.stream.key_frame_wanted.swap(false, Ordering::Relaxed)
+        self.stream.take_key_frame_request()
     }
 
     /// The video bitrate that somebody asked for, bits a second.

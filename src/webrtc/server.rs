@@ -9,12 +9,15 @@
 use super::branch::{self, Branch, Datagram, Outlet};
 use super::codecs;
 use super::feeder::{Feeder, Media};
+use super::inbound::InboundError;
 use super::packets::{Kind, Packets};
 use super::peer::{Peer, PeerEvent};
+use super::publisher::{Moment, Publisher};
 use super::stun;
 use super::viewer::{Numbers, Viewer};
+use crate::capture::contribution::Contributor;
 use crate::stream::Stream;
-use crate::time::Epoch;
+use crate::time::{Epoch, MonoTime};
 use quinn_udp::{RecvMeta, UdpSockRef, UdpSocketState};
 use rtc::crypto::{SignatureScheme, default_provider};
 use rtc::peer_connection::certificate::{CertificateParams, RTCCertificate};
@@ -73,6 +76,14 @@ type Reply<T> = oneshot::Sender<Result<T, OfferError>>;
 enum Command {
     Watch {
         stream: Arc<Stream>,
+        offer: String,
+        from: IpAddr,
+        reply: Reply<Answer>,
+    },
+    Publish {
+        stream: Arc<Stream>,
+        contributor: Contributor,
+        key_frame_every: Duration,
         offer: String,
         from: IpAddr,
         reply: Reply<Answer>,
@@ -164,6 +175,19 @@ impl Server {
         self.ask(|reply| Command::Watch { stream, offer, from, reply }).await
     }
 
+    /// Answers somebody at `from` who wants to publish into a stream, as its contributor. `key_frame_every`: how often
+    /// a key frame is asked for.
+    pub async fn publish(
+        &self,
+        stream: Arc<Stream>,
+        contributor: Contributor,
+        key_frame_every: Duration,
+        offer: String,
+        from: IpAddr,
+    ) -> Result<Answer, OfferError> {
+        self.ask(|reply| Command::Publish { stream, contributor, key_frame_every, offer, from, reply }).await
+    }
+
     /// Answers a later offer of a session.
     pub async fn again(&self, id: String, offer: String) -> Result<String, OfferError> {
         self.ask(|reply| Command::Again { id, offer, reply }).await
@@ -220,6 +244,7 @@ enum Role {
         /// It has come, and is one of the audience.
         counted: bool,
     },
+    Publisher(Box<Publisher>),
 }
 
 struct Session {
@@ -272,6 +297,9 @@ impl Task {
         match order {
             Command::Watch { stream, offer, from, reply } => {
                 drop(reply.send(self.watch(&stream, &offer, from, media)));
+            }
+            Command::Publish { stream, contributor, key_frame_every, offer, from, reply } => {
+                let _ = reply.send(self.publish((stream, contributor), key_frame_every, &offer, from));
             }
             Command::Again { id, offer, reply } => drop(reply.send(self.again(&id, &offer))),
             Command::Candidates { id, candidates, reply } => drop(reply.send(self.candidates(&id, &candidates))),
@@ -334,6 +362,26 @@ impl Task {
         let feeder = self.feeders.entry(name).or_insert_with(|| Feeder::start(stream, media.clone(), now));
         feeder.viewers += 1;
         Ok(answer)
+    }
+
+    fn publish(
+        &mut self,
+        to: (Arc<Stream>, Contributor),
+        key_frame_every: Duration,
+        offer: &str,
+        from: IpAddr,
+    ) -> Result<Answer, OfferError> {
+        self.has_room(from)?;
+        if !codecs::are_in(offer) {
+            return Err(OfferError::NoCodec);
+        }
+        let identity = self.outlet.identity(from);
+        let (peer, publisher, sdp) = Publisher::answer(offer, &identity, to, key_frame_every, Instant::now())
+            .map_err(|error| refused(&error))?;
+        if !accepts_all(&sdp) {
+            return Err(OfferError::NoCodec);
+        }
+        self.begin(from, peer, Role::Publisher(Box::new(publisher)), sdp)
     }
 
     /// Takes in a peer that has its answer.
@@ -415,20 +463,18 @@ impl Task {
 
     fn media(&mut self, stream: &str, packets: Option<Packets>) {
         let now = Instant::now();
-        let watches = |session: &Session| {
-            let Role::Viewer { stream: watched, .. } = &session.role;
-            watched == stream
-        };
+        let watches =
+            |session: &Session| matches!(&session.role, Role::Viewer { stream: watched, .. } if watched == stream);
         let keys: Vec<u64> =
             self.sessions.iter().filter(|(_, session)| watches(session)).map(|(key, _)| *key).collect();
         // The stream is over.
-        let Some(packets) = packets else { return keys.into_iter().for_each(|key| self.end(key)) };
+        let Some(packets) = packets else { return keys.into_iter().for_each(|key| drop(self.end(key))) };
         if let Some(feeder) = self.feeders.get_mut(stream) {
             feeder.goes_out(&packets);
         }
         for key in keys {
             let Some(session) = self.sessions.get_mut(&key) else { continue };
-            let Role::Viewer { viewer, told_capture, .. } = &mut session.role;
+            let Role::Viewer { viewer, told_capture, .. } = &mut session.role else { continue };
             match self.feeders.get(stream) {
                 Some(feeder) if packets.kind == Kind::Video && viewer.is_kept_waiting(now) => {
                     feeder.gop().iter().for_each(|packets| viewer.send(&mut session.peer, packets, now));
@@ -451,6 +497,16 @@ impl Task {
         for key in due {
             let Some(session) = self.sessions.get_mut(&key) else { continue };
             session.peer.timeout(now);
+            if let Role::Publisher(publisher) = &mut session.role {
+                if let Err(error) = publisher.timeout(&mut session.peer, moment(now)) {
+                    self.send_away(key, &error);
+                    continue;
+                }
+                if publisher.is_displaced() {
+                    self.end(key);
+                    continue;
+                }
+            }
             if !session.peer.is_connected() && session.began + CONNECT_WITHIN <= now {
                 self.end(key);
             } else {
@@ -468,9 +524,14 @@ impl Task {
                 log::debug!("webrtc: session {} is connected after {:?}", session.id, session.began.elapsed());
             }
             if matches!(event, PeerEvent::Over) {
-                return self.end(key);
+                return drop(self.end(key));
             }
-            let Role::Viewer { stream, viewer, counted, .. } = &mut session.role;
+            let Role::Viewer { stream, viewer, counted, .. } = &mut session.role else {
+                if let Err(error) = self.published(key, event, now) {
+                    return self.send_away(key, &error);
+                }
+                continue;
+            };
             if matches!(event, PeerEvent::Connected) && !std::mem::replace(counted, true) {
                 *lock(&self.audience).entry(stream.clone()).or_default() += 1;
             }
@@ -481,6 +542,21 @@ impl Task {
             }
         }
         self.flush(key);
+    }
+
+    /// Somebody who publishes has sent something.
+    fn published(&mut self, key: u64, event: PeerEvent, now: Instant) -> Result<(), InboundError> {
+        match self.sessions.get_mut(&key) {
+            Some(Session { peer, role: Role::Publisher(publisher), .. }) => publisher.heard(event, peer, moment(now)),
+            _ => Ok(()),
+        }
+    }
+
+    /// What a publisher sends can't be used.
+    fn send_away(&mut self, key: u64, error: &InboundError) {
+        if let Some(Role::Publisher(publisher)) = self.end(key) {
+            publisher.fail(error);
+        }
     }
 
     /// Sends what a peer has to send, and sets its next deadline.
@@ -494,30 +570,47 @@ impl Task {
             self.outlet.send(destination, from, &contents);
         }
         let now = Instant::now();
-        let next = session.peer.next_timeout().unwrap_or(now + CONNECT_WITHIN);
+        let role = match &session.role {
+            Role::Publisher(publisher) => publisher.next_timeout(moment(now)),
+            Role::Viewer { .. } => None,
+        };
+        let next = session.peer.next_timeout().into_iter().chain(role).min().unwrap_or(now + CONNECT_WITHIN);
         // A timeout that is due again and again must not keep the others from their turn.
         session.deadline = next.clamp(now + Duration::from_millis(1), now + CONNECT_WITHIN);
     }
 
-    fn end(&mut self, key: u64) {
-        let Some(session) = self.sessions.remove(&key) else { return };
+    fn end(&mut self, key: u64) -> Option<Role> {
+        let session = self.sessions.remove(&key)?;
         self.by_ufrag.remove(&session.ufrag);
         self.by_address.retain(|_, owner| *owner != key);
-        let Role::Viewer { stream, counted, .. } = session.role;
-        if counted {
+        let Role::Viewer { stream, counted, .. } = &session.role else { return Some(session.role) };
+        if *counted {
             let mut audience = lock(&self.audience);
-            if let Some(viewers) = audience.get_mut(&stream) {
+            if let Some(viewers) = audience.get_mut(stream) {
                 *viewers -= 1;
             }
             audience.retain(|_, viewers| *viewers > 0);
         }
-        if let Some(feeder) = self.feeders.get_mut(&stream) {
+        if let Some(feeder) = self.feeders.get_mut(stream) {
             feeder.viewers -= 1;
             if feeder.viewers == 0 {
-                self.feeders.remove(&stream);
+                self.feeders.remove(stream);
             }
         }
+        Some(session.role)
     }
+}
+
+/// This moment, which the connection's clock says already.
+fn moment(connection: Instant) -> Moment {
+    Moment { connection, media: MonoTime::now() }
+}
+
+/// Whether an answer takes every picture and sound of its offer.
+fn accepts_all(answer: &str) -> bool {
+    let is_media = |line: &&str| line.starts_with("m=audio ") || line.starts_with("m=video ");
+    let mut media = answer.lines().filter(is_media).peekable();
+    media.peek().is_some() && media.all(|line| line.split(' ').nth(1) != Some("0"))
 }
 
 fn refused(error: &dyn std::fmt::Display) -> OfferError {

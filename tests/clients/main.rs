@@ -40,3 +40,4 @@ mod settings;
 mod setup;
 mod webhooks;
 mod whep;
+mod whip;

@@ -95,13 +95,13 @@ fn ffmpeg_plays_every_frame_in_step_with_the_sound() {
 }
 
 /// When a condition becomes true; not at the very start, where nobody knows since when it is.
-fn rising(values: impl Iterator<Item = (f64, bool)>) -> Vec<f64> {
+pub fn rising(values: impl Iterator<Item = (f64, bool)>) -> Vec<f64> {
     let values: Vec<(f64, bool)> = values.collect();
     values.windows(2).filter(|pair| !pair[0].1 && pair[1].1).map(|pair| pair[1].0).collect()
 }
 
 /// When a beep starts, in seconds: the first loud sample after a tenth of a second without one.
-fn beeps(file: &str) -> Vec<f64> {
+pub fn beeps(file: &str) -> Vec<f64> {
     const LOUD: u16 = 2_500;
     const QUIET_SAMPLES: usize = 4_800;
     let (start, samples) = sound(file);

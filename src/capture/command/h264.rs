@@ -8,7 +8,7 @@ use super::Format;
 use super::arrival::ArrivalClock;
 use super::held::Held;
 use crate::capture::Captured;
-use crate::codec::nal::{self, H264Unit, NalType};
+use crate::codec::nal::{self, H264Unit};
 use crate::codec::sps::ParameterSets;
 use crate::container::annexb_stream::{AnnexBSplitter, MAX_UNIT_BYTES};
 use crate::media::{AccessUnit, Codec, H264Params, Track, TrackId};
@@ -72,7 +72,7 @@ impl H264 {
         if let Some(started) = &mut self.started
             && (unit.keyframe || started.last_dts.is_some())
         {
-            if is_b_picture(&unit.data) {
+            if nal::is_b_picture(&unit.data) {
                 return Err("writes H.264 with B-frames, whose order can't be known without timestamps: \
                             switch them off, or write mpegts"
                     .into());
@@ -138,13 +138,6 @@ impl Started {
         let unit = AccessUnit { dts, pts: dts, duration, keyframe, data };
         held.push(captured, Captured::Unit { track: Arc::clone(&self.track), unit });
     }
-}
-
-/// Whether the picture's first slice says so: `first_mb_in_slice` is 0 there (a bit 1), so `slice_type`
-/// begins with the next bit (§7.3.3): ue(1) is 010, ue(6) is 00111.
-fn is_b_picture(data: &[u8]) -> bool {
-    let slice = nal::length_prefixed_units(data).find(|unit| NalType::of(unit).is_some_and(NalType::is_slice));
-    slice.and_then(|slice| slice.get(1)).is_some_and(|byte| byte & 0xf0 == 0b1010_0000 || byte & 0xfc == 0b1001_1100)
 }
 
 impl Format for H264 {

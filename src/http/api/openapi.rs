@@ -86,7 +86,7 @@ static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
 /// of what the caller may see.
 fn security(needs: Needs) -> Value {
     match needs {
-        Needs::Nothing | Needs::View | Needs::Meet | Needs::Metrics => {
+        Needs::Nothing | Needs::View | Needs::Publish | Needs::Meet | Needs::Metrics => {
             value!([{}, { "session": [] }, { "token": [] }, { "token_parameter": [] }])
         }
         Needs::Observe | Needs::Operate | Needs::Administer => value!([{ "session": [] }]),

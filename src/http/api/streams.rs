@@ -178,7 +178,8 @@ fn bitrate<'a>(call: &Call<'_>) -> Reply<'a> {
 impl From<ControlError> for Problem {
     fn from(error: ControlError) -> Self {
         let status = match &error {
-            ControlError::NoStream => StatusCode::NOT_FOUND,
+            ControlError::NoStream | ControlError::Name(_) => StatusCode::NOT_FOUND,
+            ControlError::HasSource { .. } | ControlError::Taken(_) => StatusCode::CONFLICT,
             ControlError::Stopped { .. } | ControlError::NotEncodedHere { .. } | ControlError::NoFile => {
                 StatusCode::CONFLICT
             }
@@ -186,7 +187,7 @@ impl From<ControlError> for Problem {
             ControlError::Bitrate { .. } | ControlError::NoStreams | ControlError::Invalid(_) => {
                 StatusCode::UNPROCESSABLE_ENTITY
             }
-            ControlError::Ending => StatusCode::SERVICE_UNAVAILABLE,
+            ControlError::Ending | ControlError::TooMany { .. } => StatusCode::SERVICE_UNAVAILABLE,
             ControlError::Start(_) | ControlError::Stop(_) | ControlError::File { .. } => {
                 StatusCode::INTERNAL_SERVER_ERROR
             }

@@ -14,16 +14,16 @@ use bytes::Bytes;
 use std::sync::Arc;
 use std::time::Duration;
 
-struct Rig {
-    line: AudioLine,
-    now: MonoTime,
-    stream: Arc<Stream>,
-    reader: Reader,
-    report: Arc<Report>,
+pub(super) struct Rig {
+    pub line: AudioLine,
+    pub now: MonoTime,
+    pub stream: Arc<Stream>,
+    pub reader: Reader,
+    pub report: Arc<Report>,
 }
 
 impl Rig {
-    fn new(raw: bool) -> Self {
+    pub fn new(raw: bool) -> Self {
         let (stream, report) = (stream(), Arc::new(Report::default()));
         let publisher = Arc::new(stream.publish().expect("free"));
         let settings = AudioSettings { channels: 2, bitrate_bps: 128_000, raw };
@@ -33,7 +33,7 @@ impl Rig {
         Self { line, now, stream, reader, report }
     }
 
-    fn pass(&mut self, span: Duration) {
+    pub fn pass(&mut self, span: Duration) {
         let end = self.now + span;
         while let Some(deadline) = self.line.deadline()
             && deadline <= end
@@ -44,7 +44,7 @@ impl Rig {
         self.now = end;
     }
 
-    fn blocks(&mut self, count: u32) {
+    pub fn blocks(&mut self, count: u32) {
         for _ in 0..count {
             let samples = Arc::from(vec![1_000_i16; 960]);
             let block = PcmBlock { captured: self.now, rate_hz: 48_000, channels: 2, samples };
@@ -53,7 +53,7 @@ impl Rig {
         }
     }
 
-    fn unit(&mut self, track: &Arc<Track>) {
+    pub fn unit(&mut self, track: &Arc<Track>) {
         let dts = self.now.ticks(track.timescale);
         let unit = AccessUnit { dts, pts: dts, duration: 1_024, keyframe: true, data: Bytes::from_static(b"theirs") };
         self.line.handle(Mail::Unit { track: Arc::clone(track), unit }, self.now);

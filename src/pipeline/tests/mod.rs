@@ -1,6 +1,7 @@
 //! The lines in simulated time, with a simulated encoder.
 
 mod audio;
+mod opus;
 mod video;
 
 use crate::media::{AccessUnit, Track, TrackId};

@@ -96,6 +96,7 @@ fn settings() -> LineSettings {
         size: Size { width: 64, height: 48 },
         frame_rate: FrameRate::new(30, 1),
         scales: false,
+        units_late: Duration::from_secs(1),
         macroblocks_per_s: None,
     }
 }

@@ -1,0 +1,88 @@
+// Publishes from a page of Chromium by WHIP: a picture that flashes and a tone that beeps at every whole second of
+// one clock, so that what comes out elsewhere tells how far the two are apart.
+//   node whip.mjs ORIGIN PATH SECONDS [TURN_AFTER_SECONDS]
+// Prints a line of JSON once it is connected, and another one at the end. With TURN_AFTER_SECONDS, the picture is
+// turned from landscape to portrait then, as a phone's is.
+import { chromium } from "playwright-core";
+
+const [origin, path, seconds, turnAfter] = process.argv.slice(2);
+const FLAGS = [
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-background-networking",
+  "--autoplay-policy=no-user-gesture-required",
+  "--allow-loopback-in-peer-connection",
+];
+
+// Runs in the page.
+async function publish({ path, turnAfter }) {
+  const sound = new AudioContext();
+  await sound.resume();
+  const tone = new OscillatorNode(sound, { frequency: 1_000 });
+  const loudness = new GainNode(sound, { gain: 0 });
+  const out = new MediaStreamAudioDestinationNode(sound);
+  tone.connect(loudness).connect(out);
+  tone.start();
+  const began = Math.ceil(sound.currentTime) + 1;
+  for (let second = began; second < began + 300; second++) {
+    loudness.gain.setValueAtTime(0.5, second);
+    loudness.gain.setValueAtTime(0, second + 0.2);
+  }
+
+  const canvas = document.body.appendChild(document.createElement("canvas"));
+  [canvas.width, canvas.height] = [640, 360];
+  const context = canvas.getContext("2d");
+  const draw = () => {
+    const now = sound.currentTime;
+    if (turnAfter !== null && now - began >= turnAfter && canvas.width > canvas.height) [canvas.width, canvas.height] = [360, 640];
+    const flashes = now >= began && now % 1 < 0.2;
+    context.fillStyle = flashes ? "#fff" : "#202020";
+    context.fillRect(0, 0, canvas.width, canvas.height);
+    // Something moves all the time.
+    context.fillStyle = "#3070c0";
+    context.fillRect((now * 90) % canvas.width, canvas.height - 20, 20, 10);
+    requestAnimationFrame(draw);
+  };
+  draw();
+
+  const media = new MediaStream([...canvas.captureStream(30).getTracks(), ...out.stream.getTracks()]);
+  const peer = new RTCPeerConnection();
+  window.peer = peer;
+  for (const track of media.getTracks()) {
+    const transceiver = peer.addTransceiver(track, { direction: "sendonly", streams: [media] });
+    if (track.kind === "video") {
+      const h264 = RTCRtpSender.getCapabilities("video").codecs.filter(({ mimeType }) => mimeType === "video/H264");
+      transceiver.setCodecPreferences(h264);
+    }
+  }
+  await peer.setLocalDescription();
+  const answer = await fetch(path, { method: "POST", headers: { "content-type": "application/sdp" }, body: peer.localDescription.sdp });
+  const text = await answer.text();
+  if (answer.status !== 201) return { status: answer.status, text };
+  await peer.setRemoteDescription({ type: "answer", sdp: text });
+  if (peer.connectionState !== "connected")
+    await new Promise((resolve) => {
+      peer.onconnectionstatechange = () => peer.connectionState === "connected" && resolve();
+    });
+  return { status: answer.status, location: answer.headers.get("location"), etag: answer.headers.get("etag") };
+}
+
+const browser = await chromium.launch({ executablePath: "/usr/bin/chromium", headless: true, args: FLAGS });
+try {
+  const page = await browser.newPage();
+  // A page of the box's own; what it shows is of no interest.
+  await page.goto(`${origin}/assets/none`);
+  const begun = await page.evaluate(publish, { path, turnAfter: turnAfter ? Number(turnAfter) : null });
+  console.log(JSON.stringify(begun));
+  if (begun.status === 201) {
+    await page.waitForTimeout(Number(seconds) * 1_000);
+    const sent = await page.evaluate(async () => {
+      const stats = [...(await window.peer.getStats()).values()].find(({ type, kind }) => type === "outbound-rtp" && kind === "video");
+      return { keyFrames: stats.keyFramesEncoded, frames: stats.framesEncoded, plis: stats.pliCount };
+    });
+    const left = await page.evaluate(async (location) => (await fetch(location, { method: "DELETE" })).status, begun.location);
+    console.log(JSON.stringify({ ...sent, left }));
+  }
+} finally {
+  await browser.close();
+}

@@ -1,0 +1,162 @@
+//! Chromium publishes by WHIP, and others watch that as HLS: codecs, key frames, sound in step with the picture,
+//! another size in the middle, and what is refused.
+
+use crate::appliance::{Appliance, wait_until};
+use crate::ffmpeg::{ffprobe, pictures, record};
+use crate::http;
+use crate::plays::{beeps, rising};
+use serde_json::Value;
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients/browser/whip.mjs");
+const OPEN: &str = "[webrtc]\nlisten = \"127.0.0.1:0\"\n[access]\npublish = \"lan\"\n";
+const CONFIGURED: &str = "[streams.stage]\ninput = { source = \"publish\" }\n";
+
+/// A browser that publishes, until it has done so for some seconds.
+struct Publisher {
+    child: Child,
+    lines: std::io::Lines<BufReader<std::process::ChildStdout>>,
+}
+
+impl Publisher {
+    fn start(box_: &Appliance, path: &str, seconds: u32, turn_after: &str) -> (Self, Value) {
+        let mut child = Command::new("node")
+            .args([SCRIPT, &box_.url(""), path, &seconds.to_string(), turn_after])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("node starts; scripts/deps test installs it");
+        let lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+        let mut publisher = Self { child, lines };
+        let begun = publisher.line();
+        (publisher, begun)
+    }
+
+    fn line(&mut self) -> Value {
+        let line = self.lines.next().expect("whip.mjs says how it went").expect("text");
+        serde_json::from_str(&line).unwrap_or_else(|error| panic!("{line}: {error}"))
+    }
+
+    /// What it sent, and what became of its leaving.
+    fn finish(mut self) -> Value {
+        let end = self.line();
+        assert!(self.child.wait().expect("it ends").success());
+        end
+    }
+}
+
+impl Drop for Publisher {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn post(box_: &Appliance, path: &str, content_type: &str, body: &str) -> http::Response {
+    send(box_, "POST", path, &format!("content-type: {content_type}\r\n"), body)
+}
+
+fn send(box_: &Appliance, method: &str, path: &str, headers: &str, body: &str) -> http::Response {
+    let (address, length) = (box_.address(), body.len());
+    let head = format!("{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\ncontent-length: {length}");
+    let answer = http::exchange(address, format!("{head}\r\n{headers}\r\n{body}").as_bytes()).expect("an answer");
+    http::parse(&answer, false).expect("HTTP")
+}
+
+#[test]
+fn what_a_browser_publishes_plays_as_hls_with_sound_in_step() {
+    let box_ = Appliance::start(&format!("{OPEN}{CONFIGURED}"));
+    let (publisher, begun) = Publisher::start(&box_, "/stage/whip", 25, "");
+    assert_eq!(begun["status"], 201, "{begun}");
+    assert!(begun["location"].as_str().is_some_and(|location| location.starts_with("/stage/whip/")), "{begun}");
+    let second = post(&box_, "/stage/whip", "application/sdp", "v=0\r\n");
+    assert_eq!(second.status, 409, "{}", second.text());
+
+    // What is recorded is of a time when it was published already.
+    wait_until("the stream to be live", Duration::from_secs(20), || {
+        box_.log().iter().any(|line| line.contains("stage: video is live"))
+    });
+    std::thread::sleep(Duration::from_secs(3));
+    let file = box_.folder().file("recorded.mkv");
+    crate::ffmpeg::record_from(-1, &box_.url("/stage/index.m3u8"), Duration::from_secs(10), &file);
+    let probe = ffprobe(&["-show_entries", "stream=codec_name,codec_type,width,height", &file]);
+    let streams = probe["streams"].as_array().expect("streams");
+    let codecs: Vec<&str> = streams.iter().filter_map(|stream| stream["codec_name"].as_str()).collect();
+    assert!(codecs.contains(&"h264") && codecs.contains(&"aac"), "{probe}");
+
+    let frames = pictures(&file);
+    assert!(frames.len() > 200, "{} frames in 10 s", frames.len());
+    let flashes = rising(frames.iter().map(|(time, picture)| (*time, picture.colour_at(0.5, 0.3)[0] > 120.0)));
+    let beeps = beeps(&file);
+    assert!(flashes.len() >= 8 && beeps.len() >= 8, "{flashes:?} {beeps:?}");
+    let (first, last) = (beeps[0], beeps[beeps.len() - 1]);
+    let offsets: Vec<f64> = flashes
+        .iter()
+        .filter(|flash| (first..last).contains(*flash))
+        .map(|flash| {
+            let offsets = beeps.iter().map(|beep| beep - flash);
+            offsets.min_by(|a, b| a.abs().total_cmp(&b.abs())).expect("beeps")
+        })
+        .collect();
+    println!("the sound is late by, s: {offsets:.3?}");
+    let worst = offsets.iter().map(|offset| offset.abs()).fold(0.0, f64::max);
+    // A picture of the canvas is up to two frames old, and the browser's sound has a buffer.
+    assert!(worst < 0.120, "{offsets:?}");
+
+    let end = publisher.finish();
+    println!("{end}");
+    assert_eq!(end["left"], 200);
+    // Asked for each second.
+    assert!(end["keyFrames"].as_u64().is_some_and(|keys| (15..=45).contains(&keys)), "{end}");
+    wait_until("the stream to be without its publisher", Duration::from_secs(10), || {
+        box_.log().iter().any(|line| line.contains("stage: no video signal: nobody publishes"))
+    });
+}
+
+#[test]
+fn a_stream_is_made_for_who_publishes_and_a_turned_picture_is_another_section() {
+    let box_ =
+        Appliance::start(&format!("{OPEN}[streams.camera]\ninput = {{ source = \"test\", size = \"320x240\" }}\n"));
+    assert_eq!(box_.get("/phone/index.m3u8").status, 404);
+    let (publisher, begun) = Publisher::start(&box_, "/phone/whip", 16, "6");
+    assert_eq!(begun["status"], 201, "{begun}");
+    let file = box_.folder().file("recorded.mkv");
+    box_.wait_for("/phone/index.m3u8");
+    record(&box_.url("/phone/index.m3u8"), Duration::from_secs(14), &file);
+    let master = box_.get("/phone/index.m3u8");
+    let video = crate::playlist::Multivariant::parse(master.text()).uris().into_iter().next().expect("video");
+    let playlist = box_.get(&format!("/phone/{video}"));
+    assert!(playlist.text().contains("#EXT-X-DISCONTINUITY"), "{}", playlist.text());
+    drop(publisher);
+}
+
+#[test]
+fn what_is_no_good_is_refused() {
+    let box_ = Appliance::start(&format!(
+        "{OPEN}{CONFIGURED}[streams.camera]\ninput = {{ source = \"test\", size = \"320x240\" }}\n\
+         [streams.private]\ninput = {{ source = \"publish\" }}\naccess.publish = \"token\"\n"
+    ));
+    let sdp = "application/sdp";
+    let nonsense = ["", "hello", "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n"];
+    for body in nonsense {
+        let status = post(&box_, "/stage/whip", sdp, body).status;
+        assert!([400, 406].contains(&status), "{body:?}: {status}");
+    }
+    for (path, content_type, expected) in [
+        ("/stage/whip", "text/plain", 415),
+        ("/camera/whip", sdp, 409),
+        ("/private/whip", sdp, 401),
+        ("/api/whip", sdp, 404),
+    ] {
+        let answer = post(&box_, path, content_type, nonsense[2]);
+        assert_eq!(answer.status, expected, "{path}: {}", answer.text());
+    }
+    let other = send(&box_, "PUT", "/stage/whip", "", "");
+    assert_eq!(other.status, 405);
+    let gone = send(&box_, "DELETE", "/stage/whip/0123", "", "");
+    assert_eq!(gone.status, 404);
+    let options = send(&box_, "OPTIONS", "/stage/whip", "", "");
+    assert_eq!((options.status, options.header("accept-post")), (204, Some("application/sdp")));
+}
