@@ -11,7 +11,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients/browser/whip.mjs");
-const OPEN: &str = "[webrtc]\nlisten = \"127.0.0.1:0\"\n[access]\npublish = \"lan\"\n";
+const OPEN: &str = "[access]\npublish = \"lan\"\n";
 const CONFIGURED: &str = "[streams.stage]\ninput = { source = \"publish\" }\n";
 
 /// A browser that publishes, until it has done so for some seconds.
