@@ -1,9 +1,10 @@
 //! Rooms, where the configuration wants them and there are real-time connections.
 
-use crate::config::Config;
+use crate::config::{Config, RoomLayout, RoomMode};
 use crate::control::Control;
 use crate::meet::message::IceServer;
-use crate::meet::{Rooms, Settings, digest};
+use crate::meet::{Mixing, Rooms, Settings, digest};
+use crate::mix::Layout;
 use crate::webrtc;
 use std::sync::Arc;
 
@@ -29,6 +30,14 @@ pub async fn open(server: &webrtc::Server, config: &Config, control: &Arc<Contro
         audio_bps: AUDIO_BPS,
         password: rooms.password.as_ref().map(|password| digest(password.as_bytes())),
         host_password: rooms.host_password.as_ref().map(|password| digest(password.as_bytes())),
+        mixing: Mixing {
+            each: rooms.mode == RoomMode::Mix,
+            broadcast: rooms.broadcast,
+            layout: match rooms.layout {
+                RoomLayout::Grid => Layout::Grid,
+                RoomLayout::Speaker => Layout::Speaker,
+            },
+        },
         ice_servers: config.webrtc.ice_servers.iter().map(ice_server).collect(),
     };
     let (rooms, running) = Rooms::new(branch, settings, Arc::clone(control));

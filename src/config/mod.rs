@@ -30,7 +30,7 @@ pub use discovery::DiscoveryConfig;
 pub use http::{HttpConfig, Listen};
 pub use panel::{Active, ButtonConfig, LightConfig, LightPattern, Line, LineConfig, PanelConfig, Pull, STATES};
 pub use problem::{ConfigError, Problem};
-pub use rooms::RoomsConfig;
+pub use rooms::{RoomLayout, RoomMode, RoomsConfig};
 pub use webhooks::{EVENTS, Secret, WebhookConfig};
 pub use webrtc::{TurnLogin, WebrtcConfig};
 

@@ -23,10 +23,34 @@ pub struct RoomsConfig {
     pub max_people: usize,
     /// Of one person's picture, bits a second.
     pub video_bitrate_bps: u32,
+    pub mode: RoomMode,
+    /// Every room is a stream, `room-NAME`, from its beginning; else a host may make it one.
+    pub broadcast: bool,
+    /// Of the mixed picture.
+    pub layout: RoomLayout,
     /// Of all rooms.
     pub password: Option<Secret>,
     /// Who knows it is host; without one, whoever is first.
     pub host_password: Option<Secret>,
+}
+
+/// How people in a room get each other's pictures and sound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum RoomMode {
+    /// As they are sent.
+    #[default]
+    Forward,
+    /// As one picture and one sound.
+    Mix,
+}
+
+/// How people share a mixed picture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum RoomLayout {
+    #[default]
+    Grid,
+    /// Who speaks is large.
+    Speaker,
 }
 
 impl Default for RoomsConfig {
@@ -37,6 +61,9 @@ impl Default for RoomsConfig {
             max_rooms: 8,
             max_people: 12,
             video_bitrate_bps: 1_500_000,
+            mode: RoomMode::Forward,
+            broadcast: false,
+            layout: RoomLayout::Grid,
             password: None,
             host_password: None,
         }
@@ -69,6 +96,15 @@ pub(super) fn read(section: &Section<'_>) -> RoomsConfig {
             .field("video_bitrate")
             .and_then(|field| field.read(|value| value::bitrate(value, &VIDEO_BITRATE_BPS)))
             .unwrap_or(default.video_bitrate_bps),
+        mode: section
+            .field("mode")
+            .and_then(|field| field.one_of(&[("forward", RoomMode::Forward), ("mix", RoomMode::Mix)]))
+            .unwrap_or(default.mode),
+        broadcast: section.field("broadcast").and_then(|field| field.boolean()).unwrap_or(default.broadcast),
+        layout: section
+            .field("layout")
+            .and_then(|field| field.one_of(&[("grid", RoomLayout::Grid), ("speaker", RoomLayout::Speaker)]))
+            .unwrap_or(default.layout),
         password: password("password"),
         host_password: password("host_password"),
     };
@@ -94,10 +130,12 @@ mod tests {
     #[test]
     fn everything_is_read_and_passwords_are_not_shown() {
         let text = "[rooms]\nenabled = false\njoin = \"token\"\nmax_rooms = 1\nmax_people = 4\nvideo_bitrate = \"700k\"\n\
-                    password = \"blue door\"\nhost_password = \"verger\"\n";
+                    password = \"blue door\"\nhost_password = \"verger\"\nmode = \"mix\"\nbroadcast = true\n\
+                    layout = \"speaker\"\n";
         let rooms = read(text).expect("good");
         assert_eq!((rooms.enabled, rooms.join, rooms.max_rooms, rooms.max_people), (false, Policy::Token, 1, 4));
         assert_eq!(rooms.video_bitrate_bps, 700_000);
+        assert_eq!((rooms.mode, rooms.broadcast, rooms.layout), (RoomMode::Mix, true, RoomLayout::Speaker));
         assert_eq!(rooms.password.as_ref().map(Secret::as_bytes), Some(&b"blue door"[..]));
         let shown = format!("{rooms:?}");
         assert!(!shown.contains("blue") && !shown.contains("verger"), "{shown}");
@@ -106,6 +144,7 @@ mod tests {
     #[test]
     fn bad_ones_are_refused_with_their_line() {
         for (text, message) in [
+            ("[rooms]\nmode = \"mcu\"\n", "box.toml:2: `mode` can't be \"mcu\""),
             ("[rooms]\njoin = \"all\"\n", "box.toml:2: `join` can't be \"all\""),
             (
                 "[rooms]\nmax_people = 1\n",

@@ -6,11 +6,13 @@
 use super::member::Offer;
 use super::message::{Bounds, IceServer, On, Participant, Said, Told, Trouble, VERSION, Welcome, close, name};
 use super::room::{Joining, Line, PLACE_KEPT, Password, PersonId, Room, digest, id_text};
-use super::stage::{Act, Stage};
+use super::stage::{Act, MIX, Stage};
+use crate::mix::{self, Input, Layout};
+use crate::webrtc::Kind;
 use crate::webrtc::packets::Packets;
 use crate::webrtc::peer::Identity;
 use crate::webrtc::stun;
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use core::net::{IpAddr, SocketAddr};
 use serde::Serialize;
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -41,6 +43,54 @@ pub struct Settings {
     pub password: Option<Password>,
     pub host_password: Option<Password>,
     pub ice_servers: Vec<IceServer>,
+    pub mixing: Mixing,
+}
+
+/// What is made of everybody's picture and sound together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Mixing {
+    /// Everybody is sent the mix, and nobody's own.
+    pub each: bool,
+    /// Each room is a stream from its beginning.
+    pub broadcast: bool,
+    pub layout: Layout,
+}
+
+/// For a room's mixer.
+#[derive(Debug)]
+pub enum Mix {
+    /// Another one, in the place of the one before. `public`: what it makes is a stream for everybody.
+    Begin {
+        layout: Layout,
+        each: bool,
+        public: bool,
+    },
+    Tell(Vec<Input>),
+    /// Of its picture.
+    KeyFrame,
+    End,
+}
+
+/// From a room's mixer.
+#[derive(Debug)]
+pub enum Mixed {
+    KeyFrameWanted {
+        person: mix::PersonId,
+        source: mix::Source,
+    },
+    /// What one hears: 20 ms of Opus; they are numbered.
+    Others {
+        person: mix::PersonId,
+        number: i64,
+        packet: Bytes,
+    },
+    /// There is no stream for it.
+    Failed,
+}
+
+/// The stream that a room is when it is broadcast.
+pub fn stream_of(room: &str) -> String {
+    format!("room-{room}")
 }
 
 /// What the hall has from outside.
@@ -99,6 +149,16 @@ struct Visit {
 struct Place {
     room: Room,
     stage: Stage,
+    broadcast: bool,
+    layout: Layout,
+    /// As its mixer was begun: for each, and for everybody.
+    mixing: Option<(bool, bool)>,
+}
+
+impl Place {
+    fn told(&self, name: &str) -> Told {
+        Told::Room { locked: self.room.is_locked(), broadcast: self.broadcast.then(|| stream_of(name)) }
+    }
 }
 
 /// See the module.
@@ -111,6 +171,7 @@ pub struct Hall {
     by_ufrag: HashMap<String, (String, PersonId)>,
     by_address: HashMap<SocketAddr, (String, PersonId)>,
     outputs: VecDeque<Output>,
+    mixes: VecDeque<(String, Mix)>,
 }
 
 impl Hall {
@@ -124,6 +185,7 @@ impl Hall {
             by_ufrag: HashMap::new(),
             by_address: HashMap::new(),
             outputs: VecDeque::new(),
+            mixes: VecDeque::new(),
         }
     }
 
@@ -139,6 +201,11 @@ impl Hall {
 
     pub fn next_output(&mut self) -> Option<Output> {
         self.outputs.pop_front()
+    }
+
+    /// What a room's mixer is to do.
+    pub fn next_mix(&mut self) -> Option<(String, Mix)> {
+        self.mixes.pop_front()
     }
 
     pub fn open(&mut self, line: Line, coming: Coming, now: Instant) {
@@ -266,15 +333,19 @@ impl Hall {
         if new && self.places.len() >= self.settings.max_rooms {
             return Err(Trouble::Full);
         }
-        let Settings { max_people, video_bps, host_password, .. } = &self.settings;
+        let Settings { max_people, video_bps, host_password, mixing, .. } = &self.settings;
         let place = self.places.entry(name_of_room.clone()).or_insert_with(|| Place {
             room: Room::new(*max_people, host_password.is_none()),
             stage: Stage::new(*video_bps, now),
+            broadcast: mixing.broadcast,
+            layout: mixing.layout,
+            mixing: None,
         });
         let secret: String = (0..4).map(|_| format!("{:08x}", (self.means.random)())).collect();
         let joining = Joining { line, name: shown, address, secret: secret.clone(), host: is_host };
         let person = place.room.join(joining, now)?;
         place.stage.enter(person);
+        self.mix(&name_of_room, now);
         self.welcome(&name_of_room, line, person, secret, false, now);
         Ok(())
     }
@@ -306,8 +377,9 @@ impl Hall {
             resumed,
             resume,
             room: name.to_owned(),
-            mode: "forward",
+            mode: if place.mixing.is_some_and(|(each, _)| each) { "mix" } else { "forward" },
             locked: place.room.is_locked(),
+            broadcast: place.broadcast.then(|| stream_of(name)),
             streams: if who.host { (self.means.streams)() } else { Vec::new() },
             ice_servers: self.settings.ice_servers.clone(),
             limits,
@@ -339,7 +411,12 @@ impl Hall {
         let is_host = place.room.person(who).is_some_and(|person| person.host);
         let hosts_only = matches!(
             said,
-            Said::Mute { .. } | Said::Remove { .. } | Said::Bring { .. } | Said::Dismiss { .. } | Said::Lock { .. }
+            Said::Mute { .. }
+                | Said::Remove { .. }
+                | Said::Bring { .. }
+                | Said::Dismiss { .. }
+                | Said::Lock { .. }
+                | Said::Broadcast { .. }
         );
         if hosts_only && !is_host {
             return Err(Trouble::Host);
@@ -405,7 +482,8 @@ impl Hall {
                 self.gone(name, whom, line, close::REMOVED, now);
             }
             Said::Bring { stream } => {
-                if !(self.means.streams)().contains(&stream) {
+                // Two mirrors that face each other.
+                if stream == stream_of(name) || !(self.means.streams)().contains(&stream) {
                     return Err(Trouble::Participant);
                 }
                 let camera = place.room.bring(&stream)?;
@@ -420,8 +498,16 @@ impl Hall {
             }
             Said::Lock { password } => {
                 place.room.lock(password.as_deref());
-                let locked = place.room.is_locked();
-                self.tell_all(name, &Told::Room { locked });
+                let told = place.told(name);
+                self.tell_all(name, &told);
+            }
+            Said::Broadcast { on, layout } => {
+                place.broadcast = on;
+                place.layout = layout.unwrap_or(place.layout);
+                place.stage.set_layout(place.layout);
+                let told = place.told(name);
+                self.mix(name, now);
+                self.tell_all(name, &told);
             }
         }
         Ok(())
@@ -471,6 +557,9 @@ impl Hall {
             let cameras: Vec<_> = place.room.cameras().iter().map(|camera| camera.stream.clone()).collect();
             let feed = |stream| Output::Feed { room: name.to_owned(), stream, on: false };
             self.outputs.extend(cameras.into_iter().map(feed));
+            if place.mixing.is_some() {
+                self.mixes.push_back((name.to_owned(), Mix::End));
+            }
             self.places.remove(name);
         } else {
             self.changed(name, now);
@@ -489,6 +578,10 @@ impl Hall {
             for act in self.places.get_mut(&name).map(|place| place.stage.take_acts()).unwrap_or_default() {
                 self.done(&name, act, now);
             }
+            let inputs = self.places.get_mut(&name).map(|place| place.stage.take_inputs()).unwrap_or_default();
+            if !inputs.is_empty() {
+                self.mixes.push_back((name, Mix::Tell(inputs)));
+            }
         }
     }
 
@@ -501,6 +594,7 @@ impl Hall {
                     self.say(line, &told);
                 }
             }
+            Act::KeyFrame(MIX) => self.mixes.push_back((name.to_owned(), Mix::KeyFrame)),
             Act::KeyFrame(camera) => {
                 let cameras = self.places.get(name).map_or(&[][..], |place| place.room.cameras());
                 let stream = cameras.iter().find(|one| one.id == camera).map(|one| one.stream.clone());
@@ -557,6 +651,54 @@ impl Hall {
             (Some(_), None) => drop(self.dismiss(name, stream, now)),
             (None, _) => {}
         }
+        self.settle(now);
+    }
+
+    /// Begins, changes or ends a room's mixer, as the room wants it now.
+    fn mix(&mut self, name: &str, now: Instant) {
+        let each = self.settings.mixing.each;
+        let Some(place) = self.places.get_mut(name) else { return };
+        // A room stays as it was when the first one came: the pages don't expect anything else.
+        let each = if place.room.people().len() <= 1 { each } else { place.mixing.is_some_and(|(each, _)| each) };
+        let wanted = (each || place.broadcast).then_some((each, place.broadcast));
+        if place.mixing == wanted {
+            return;
+        }
+        place.mixing = wanted;
+        let mix = match wanted {
+            Some((each, public)) => {
+                place.stage.mix(Some((place.layout, each)), now);
+                Mix::Begin { layout: place.layout, each, public }
+            }
+            None => {
+                place.stage.mix(None, now);
+                Mix::End
+            }
+        };
+        place.stage.seat(&place.room, now);
+        self.mixes.push_back((name.to_owned(), mix));
+    }
+
+    /// A room's mixer has something.
+    pub fn mixed(&mut self, name: &str, mixed: Mixed, now: Instant) {
+        let Some(place) = self.places.get_mut(name) else { return };
+        match mixed {
+            Mixed::KeyFrameWanted { person, source } => place.stage.want_key_frame(person, source),
+            Mixed::Others { person, number, packet } => place.stage.others(person, number, &packet, now),
+            Mixed::Failed => {
+                place.broadcast = false;
+                let told = place.told(name);
+                self.mix(name, now);
+                self.tell_all(name, &told);
+            }
+        }
+        self.settle(now);
+    }
+
+    /// An access unit of a room's mixed picture.
+    pub fn mixed_picture(&mut self, name: &str, packets: &Packets, now: Instant) {
+        let Some(place) = self.places.get_mut(name).filter(|_| packets.kind == Kind::Video) else { return };
+        place.stage.camera(MIX, packets, now);
         self.settle(now);
     }
 

@@ -5,6 +5,7 @@ use super::forward::{Flow, Forward, Incoming};
 use super::message::{Seat, Source, Trouble};
 use super::room::{PersonId, id_text};
 use super::seats::Seats;
+use super::stage::MIX;
 use crate::webrtc::Kind;
 use crate::webrtc::peer::{Identity, OutId, Peer, Sent, Settings};
 use bytes::Bytes;
@@ -211,7 +212,10 @@ impl Member {
     /// Who is on which medium, when that isn't what was told last.
     pub fn assignment(&mut self) -> Option<BTreeMap<String, Seat>> {
         self.link.as_ref()?;
-        let seat = |who: PersonId, source| Seat { participant: id_text(who), source };
+        let seat = |who: PersonId, source| match who {
+            MIX => Seat { participant: "room".to_owned(), source: Source::Mix },
+            who => Seat { participant: id_text(who), source },
+        };
         let voices =
             self.voices.seats.taken().map(|(at, who)| (self.voices.outs.get(at), seat(who, Source::Microphone)));
         let pictures =

@@ -1,5 +1,6 @@
 //! What is said about a room, as JSON: every message with its fields bounded. `PROTOCOL.md` describes them.
 
+use crate::mix::Layout;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -31,6 +32,9 @@ pub enum Source {
     Microphone,
     Camera,
     Screen,
+    /// What the box makes of everybody's, in rooms that are mixed.
+    #[serde(skip_deserializing)]
+    Mix,
 }
 
 /// A picture that a client shows, and how high, pixels.
@@ -56,6 +60,7 @@ impl On {
             Source::Microphone => self.audio,
             Source::Camera => self.video,
             Source::Screen => self.screen,
+            Source::Mix => true,
         }
     }
 }
@@ -111,6 +116,10 @@ pub enum Said {
     Lock {
         password: Option<String>,
     },
+    Broadcast {
+        on: bool,
+        layout: Option<Layout>,
+    },
 }
 
 /// Not a message of this protocol: what is wrong with it.
@@ -165,7 +174,7 @@ impl Said {
             Self::Mute { participant } | Self::Remove { participant } => within(participant, MAX_ID),
             Self::Bring { stream } | Self::Dismiss { stream } => within(stream, MAX_STREAM),
             Self::Lock { password } => password.as_ref().is_none_or(|password| within(password, MAX_PASSWORD)),
-            Self::Media { .. } | Self::Hand { .. } | Self::Leave {} => true,
+            Self::Media { .. } | Self::Hand { .. } | Self::Leave {} | Self::Broadcast { .. } => true,
         }
     }
 }
@@ -227,6 +236,7 @@ pub struct Welcome {
     pub room: String,
     pub mode: &'static str,
     pub locked: bool,
+    pub broadcast: Option<String>,
     pub streams: Vec<String>,
     pub ice_servers: Vec<IceServer>,
     pub limits: Bounds,
@@ -253,7 +263,7 @@ pub enum Quality {
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Told {
     Welcome(Box<Welcome>),
-    Room { locked: bool },
+    Room { locked: bool, broadcast: Option<String> },
     Participants { participants: Vec<Participant> },
     Receive { audio: usize, video: usize },
     Answer { connection: u32, sdp: String },
@@ -372,7 +382,10 @@ mod tests {
     #[test]
     fn what_the_box_says_is_what_the_description_shows() {
         let told = [
-            (Told::Room { locked: true }, r#"{"type":"room","locked":true}"#),
+            (
+                Told::Room { locked: true, broadcast: Some("room-choir".to_owned()) },
+                r#"{"type":"room","locked":true,"broadcast":"room-choir"}"#,
+            ),
             (Told::Receive { audio: 3, video: 4 }, r#"{"type":"receive","audio":3,"video":4}"#),
             (Told::Speaker { participant: None }, r#"{"type":"speaker","participant":null}"#),
             (

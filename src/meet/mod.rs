@@ -8,22 +8,27 @@
 //!
 //! `message` is what is said over a WebSocket, which
 //! `PROTOCOL.md` beside this file describes; `room` is who is in a room and what they may; `speaker` who
-//! speaks; `seats` which of the others one receives, `forward` their packets under one numbering.
+//! speaks; `seats` which of the others one receives, `forward` their packets under one numbering. `tap` is what a room's mixer (`mix`) is told, `broadcast` the
+//! mixer and the stream that it becomes.
 //! Not here: WebSockets (`http`), connections (`webrtc`), who may come at all (`access`).
 
+mod broadcast;
 mod flow;
 mod forward;
 pub mod hall;
 mod member;
 pub mod message;
+#[cfg(test)]
+mod mix_tests;
 mod room;
 mod seats;
 mod shell;
 mod speaker;
 mod stage;
+mod tap;
 #[cfg(test)]
 mod tests;
 
-pub use hall::{Coming, RoomStatus, Settings};
+pub use hall::{Coming, Mixing, RoomStatus, Settings};
 pub use room::digest;
 pub use shell::{Push, Rooms, Visitor};

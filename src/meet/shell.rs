@@ -2,7 +2,8 @@
 
 #![allow(clippy::disallowed_methods, reason = "a shell: rooms are handed the time")]
 
-use super::hall::{Coming, Hall, Means, Output, RoomStatus, Settings};
+use super::broadcast::{Broadcast, News, Wanted};
+use super::hall::{Coming, Hall, Means, Mix, Output, RoomStatus, Settings};
 use super::room::Line;
 use crate::control::Control;
 use crate::time::{Epoch, MonoTime};
@@ -20,6 +21,7 @@ const OUTBOX: usize = 256;
 /// Datagrams that are read before anything is sent.
 const AT_ONCE: usize = 64;
 const MEDIA_QUEUE: usize = 256;
+const NEWS_QUEUE: usize = 512;
 /// A timeout that is due again and again must not keep the others from their turn.
 const SHORTEST: Duration = Duration::from_millis(1);
 
@@ -88,6 +90,7 @@ impl Rooms {
             unix_ms: Box::new(|| u64::try_from(Epoch::now().unix_nanos_at(MonoTime::now()) / 1_000_000).unwrap_or(0)),
         };
         let (media_out, media) = mpsc::channel(MEDIA_QUEUE);
+        let (news_out, news) = mpsc::channel(NEWS_QUEUE);
         let task = Task {
             hall: Hall::new(settings, means),
             outlet: branch.outlet,
@@ -95,8 +98,10 @@ impl Rooms {
             control,
             feeders: BTreeMap::new(),
             media_out,
+            broadcasts: BTreeMap::new(),
+            news_out,
         };
-        (Self { orders, next: AtomicU64::new(1) }, task.run(waiting, branch.datagrams, media))
+        (Self { orders, next: AtomicU64::new(1) }, task.run(waiting, branch.datagrams, media, news))
     }
 
     /// Takes a WebSocket in; `None`: the box is ending.
@@ -132,6 +137,9 @@ struct Task {
     /// By stream, with the rooms that it is in.
     feeders: BTreeMap<String, (Feeder, BTreeSet<String>)>,
     media_out: mpsc::Sender<Media>,
+    /// The mixers of rooms.
+    broadcasts: BTreeMap<String, Broadcast>,
+    news_out: mpsc::Sender<News>,
 }
 
 impl Task {
@@ -140,6 +148,7 @@ impl Task {
         mut orders: mpsc::Receiver<Order>,
         mut datagrams: mpsc::Receiver<Datagram>,
         mut media: mpsc::Receiver<Media>,
+        mut news: mpsc::Receiver<News>,
     ) {
         loop {
             let wait = self.hall.next_timeout().unwrap_or_else(|| Instant::now() + Duration::from_secs(3_600));
@@ -163,6 +172,7 @@ impl Task {
                         self.hall.packets(&room, &stream, packets.as_ref(), Instant::now());
                     }
                 }
+                Some(news) = news.recv() => self.news(news),
                 () = tokio::time::sleep_until(wait.into()) => self.hall.timeout(Instant::now()),
             }
             self.flush();
@@ -208,8 +218,60 @@ impl Task {
                 }
             }
         }
+        while let Some((room, mix)) = self.hall.next_mix() {
+            self.mix(room, mix);
+        }
         while let Some((to, from, contents)) = self.hall.write() {
             self.outlet.send(to, from, &contents);
+        }
+    }
+
+    /// From a mixer.
+    fn news(&mut self, news: News) {
+        let now = Instant::now();
+        let is_current = |broadcasts: &BTreeMap<String, Broadcast>, room: &str, number| {
+            broadcasts.get(room).is_some_and(|broadcast| broadcast.number == number)
+        };
+        match news {
+            News::Mixed { room, number, mixed } => {
+                if is_current(&self.broadcasts, &room, number) {
+                    self.hall.mixed(&room, mixed, now);
+                }
+            }
+            News::Shown { room, number, packets } => {
+                if is_current(&self.broadcasts, &room, number) {
+                    self.hall.mixed_picture(&room, &packets, now);
+                }
+            }
+            News::Placed { room, number, stream } => {
+                if let Some(broadcast) = self.broadcasts.get_mut(&room).filter(|broadcast| broadcast.number == number) {
+                    broadcast.show(&room, &stream, &self.news_out);
+                }
+            }
+        }
+    }
+
+    fn mix(&mut self, room: String, mix: Mix) {
+        match mix {
+            Mix::Begin { layout, each, public } => {
+                self.broadcasts.remove(&room);
+                let wanted = Wanted { layout, each, public };
+                match Broadcast::start(&room, wanted, &self.control, &self.news_out) {
+                    Ok(broadcast) => drop(self.broadcasts.insert(room, broadcast)),
+                    Err(error) => log::error!("room {room} can't be mixed: {error}"),
+                }
+            }
+            Mix::Tell(inputs) => {
+                if let Some(broadcast) = self.broadcasts.get(&room) {
+                    inputs.into_iter().for_each(|input| broadcast.mixer.send(input));
+                }
+            }
+            Mix::KeyFrame => {
+                if let Some(broadcast) = self.broadcasts.get(&room) {
+                    broadcast.request_key_frame();
+                }
+            }
+            Mix::End => drop(self.broadcasts.remove(&room)),
         }
     }
 

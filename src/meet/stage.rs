@@ -1,15 +1,18 @@
 //! The media of one room: what comes from each goes on to those who are to get it. Sans-IO.
 
-use super::flow::Inflow;
-use super::forward::Flow;
+use super::flow::{Inflow, choose};
+use super::forward::{Flow, Incoming};
 use super::member::{Member, Offer};
-use super::message::{Quality, Source, Told, Trouble};
+use super::message::{Participant, Quality, Source, Told, Trouble};
 use super::room::{PersonId, Room, id_text};
 use super::speaker::Speakers;
+use super::tap::Tap;
+use crate::mix::{self, BLOCK_FRAMES, Input, Layout};
 use crate::webrtc::Kind;
+use crate::webrtc::inbound::Packet;
 use crate::webrtc::packets::Packets;
 use crate::webrtc::peer::{Identity, PeerEvent, rtp};
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -23,6 +26,9 @@ const CHANNEL: &str = "room";
 /// Loss from which on a connection is not good any more, and from which on it is poor; of a hundred.
 const FAIR: u32 = 3;
 const POOR: u32 = 10;
+
+/// Who the mix of all is, as if it were somebody; people are numbered from 1.
+pub const MIX: PersonId = 0;
 
 /// What is to be done that the stage can't do.
 #[derive(Debug)]
@@ -46,6 +52,8 @@ struct Camera {
 pub struct Stage {
     members: BTreeMap<PersonId, Member>,
     cameras: BTreeMap<PersonId, Camera>,
+    /// What the room's mixer is told, where it has one.
+    tap: Option<Tap>,
     speakers: Speakers,
     quality: BTreeMap<String, Quality>,
     levels_told: bool,
@@ -60,6 +68,7 @@ impl Stage {
         Self {
             members: BTreeMap::new(),
             cameras: BTreeMap::new(),
+            tap: None,
             speakers: Speakers::default(),
             quality: BTreeMap::new(),
             levels_told: false,
@@ -86,9 +95,56 @@ impl Stage {
     }
 
     pub fn bring(&mut self, who: PersonId) {
+        self.bring_as(who, Source::Camera);
+    }
+
+    fn bring_as(&mut self, who: PersonId, picture: Source) {
         let flow = |ssrc, source| Inflow::new(Flow(who, ssrc), source, None);
-        let flows = [flow(0, Source::Camera), flow(1, Source::Microphone)];
+        let flows = [flow(0, picture), flow(1, Source::Microphone)];
         self.cameras.insert(who, Camera { flows, numbers: [0; 2] });
+    }
+
+    /// The room gets another mixer, or has none any more. With `true` everybody is sent the mix, instead of everybody's.
+    pub fn mix(&mut self, mixer: Option<(Layout, bool)>, now: Instant) {
+        self.tap = mixer.map(|(layout, _)| Tap::new(layout, now));
+        if !mixer.is_some_and(|(_, each)| each) {
+            self.cameras.remove(&MIX);
+        } else if !self.is_mixed() {
+            // Of a mixer before, the numbers go on.
+            self.bring_as(MIX, Source::Mix);
+        }
+    }
+
+    pub fn set_layout(&mut self, layout: Layout) {
+        if let Some(tap) = &mut self.tap {
+            tap.set_layout(layout);
+        }
+    }
+
+    pub fn take_inputs(&mut self) -> Vec<Input> {
+        self.tap.as_mut().map(Tap::take_inputs).unwrap_or_default()
+    }
+
+    pub fn want_key_frame(&mut self, person: mix::PersonId, source: mix::Source) {
+        if let Some(tap) = &mut self.tap {
+            tap.want_key_frame(person, source);
+        }
+    }
+
+    /// What somebody hears where everybody is sent the mix: a packet of Opus of 20 ms.
+    pub fn others(&mut self, person: mix::PersonId, number: i64, packet: &Bytes, now: Instant) {
+        let member = PersonId::try_from(person.0).ok().and_then(|who| self.members.get_mut(&who));
+        let (Some(member), Some(mix)) = (member, self.cameras.get_mut(&MIX)) else { return };
+        let [_, sound] = &mix.flows;
+        // Both wrap.
+        let (sequence_number, timestamp) = (number as u16, number.wrapping_mul(BLOCK_FRAMES as i64) as u32);
+        let incoming = Incoming { flow: sound.flow, sequence_number, timestamp, starts: true, empty: false };
+        member.pass(&incoming, Source::Microphone, false, packet, now);
+    }
+
+    /// Whether everybody is sent the mix.
+    fn is_mixed(&self) -> bool {
+        self.cameras.contains_key(&MIX)
     }
 
     /// The answer, and its user name.
@@ -215,6 +271,12 @@ impl Stage {
         if let Some(level) = level.filter(|_| source == Source::Microphone) {
             self.speakers.heard(who, level & 0x7F, now);
         }
+        if let Some(tap) = &mut self.tap {
+            tap.packet(incoming.flow, source, taken(&packet.header, &packet.payload), now);
+        }
+        if self.is_mixed() {
+            return;
+        }
         for (_, other) in self.members.iter_mut().filter(|(other, _)| **other != who) {
             other.pass(&incoming, source, packet.header.marker, &packet.payload, now);
         }
@@ -232,6 +294,10 @@ impl Stage {
             *number = number.wrapping_add(1);
             let Some(incoming) = inflow.take(&header, payload, now) else { continue };
             let marker = packets.kind == Kind::Video && index == last;
+            if let Some(tap) = self.tap.as_mut().filter(|_| who != MIX) {
+                let header = rtp::Header { marker, ..header };
+                tap.packet(inflow.flow, inflow.source, taken(&header, payload), now);
+            }
             for member in self.members.values_mut() {
                 member.pass(&incoming, inflow.source, marker, payload, now);
             }
@@ -256,7 +322,26 @@ impl Stage {
     pub fn seat(&mut self, room: &Room, now: Instant) {
         let participants: Vec<PersonId> =
             room.participants().iter().filter_map(|participant| room.find(&participant.id)).collect();
+        if let Some(tap) = &mut self.tap {
+            let there = |participant: &Participant| {
+                let who = room.find(&participant.id)?;
+                Some((who, participant.name.clone(), room.on(who)))
+            };
+            tap.see(&room.participants().iter().filter_map(there).collect::<Vec<_>>());
+        }
+        let mixed = self.is_mixed();
         for (who, member) in &mut self.members {
+            if mixed {
+                member.wishes = vec![(MIX, Source::Mix, u32::MAX)];
+                if let Some((audio, video)) = member.wants_more(1, 1) {
+                    self.acts.push(Act::Tell(*who, Told::Receive { audio, video }));
+                }
+                member.seat(&[MIX], &[(MIX, Source::Mix)]);
+                if let Some(mids) = member.assignment() {
+                    self.acts.push(Act::Tell(*who, Told::Assign { connection: member.connection, mids }));
+                }
+                continue;
+            }
             let others: Vec<_> = participants.iter().filter(|other| *other != who).copied().collect();
             let there = |wish: &&(PersonId, Source, u32)| others.contains(&wish.0);
             let shown = member.wishes.iter().filter(there).count();
@@ -291,6 +376,23 @@ impl Stage {
             needed.extend(member.choose(flows, now));
             self.members.insert(who, member);
         }
+        if let Some(tap) = &mut self.tap {
+            let layers = |(who, member): (&PersonId, &Member), source: Source, tap: &Tap| {
+                let layers: Vec<_> = member.layers(source).collect();
+                choose(&layers, tap.height(*who, source), u64::MAX, now)
+            };
+            for (who, member) in &self.members {
+                for source in [Source::Camera, Source::Screen] {
+                    if let Some(flow) = layers((who, member), source, tap) {
+                        tap.aim(*who, source, flow);
+                    }
+                }
+            }
+            for (who, camera) in self.cameras.iter().filter(|(who, _)| **who != MIX) {
+                let [picture, _] = &camera.flows;
+                tap.aim(*who, Source::Camera, picture.flow);
+            }
+        }
         for flow in needed {
             self.ask_for_key_frame(flow, now);
         }
@@ -305,6 +407,12 @@ impl Stage {
         if !levels.is_empty() || self.levels_told {
             self.levels_told = !levels.is_empty();
             self.acts.push(Act::All(Told::Levels { levels }));
+        }
+        if let Some(tap) = &mut self.tap {
+            tap.speaker(self.speakers.speaker());
+            for flow in tap.key_frames(now) {
+                self.ask_for_key_frame(flow, now);
+            }
         }
         for member in self.members.values_mut() {
             member.budget(now);
@@ -333,4 +441,10 @@ impl Stage {
             self.acts.push(Act::All(Told::Quality { quality }));
         }
     }
+}
+
+/// What the tap takes of a packet.
+fn taken(header: &rtp::Header, payload: &Bytes) -> Packet {
+    let rtp::Header { sequence_number, timestamp, marker, .. } = *header;
+    Packet { sequence_number, timestamp, marker, payload: payload.clone() }
 }

@@ -1,7 +1,7 @@
 //! Rooms of people with real connections on a simulated network: a delay, seeded loss, and simulated time.
 #![allow(clippy::disallowed_methods, reason = "simulated time begins somewhere")]
 
-use super::hall::{Coming, Hall, Means, Output, Settings};
+use super::hall::{Coming, Hall, Means, Mixing, Output, Settings};
 use super::message::close;
 use crate::webrtc::peer::Identity;
 use bytes::{Bytes, BytesMut};
@@ -43,7 +43,7 @@ fn ours() -> SocketAddr {
     "10.0.0.1:8189".parse().expect("one")
 }
 
-fn settings() -> Settings {
+pub(super) fn settings() -> Settings {
     Settings {
         max_rooms: 2,
         max_people: 4,
@@ -52,10 +52,11 @@ fn settings() -> Settings {
         password: None,
         host_password: None,
         ice_servers: Vec::new(),
+        mixing: Mixing::default(),
     }
 }
 
-fn hall(settings: Settings) -> Hall {
+pub(super) fn hall(settings: Settings) -> Hall {
     let (identity, mut number) = (identity(), 1_u32);
     let means = Means {
         identity: Box::new(move |_| identity.clone()),
@@ -69,13 +70,13 @@ fn hall(settings: Settings) -> Hall {
     Hall::new(settings, means)
 }
 
-fn coming(line: u64) -> Coming {
+pub(super) fn coming(line: u64) -> Coming {
     let address = IpAddr::from([10, 0, 0, u8::try_from(line + 10).expect("few")]);
     Coming { room: "choir".to_owned(), address, host: false }
 }
 
 /// What a line was told, and how it was closed.
-fn told(hall: &mut Hall, line: u64) -> (Vec<Value>, Option<u16>) {
+pub(super) fn told(hall: &mut Hall, line: u64) -> (Vec<Value>, Option<u16>) {
     let (mut said, mut closed) = (Vec::new(), None);
     while let Some(output) = hall.next_output() {
         match output {
@@ -216,20 +217,20 @@ fn who_comes_back_in_time_has_the_place_and_is_told_everything_again() {
 }
 
 /// A browser's part.
-struct Client {
+pub(super) struct Client {
     line: u64,
     connection: RTCPeerConnection,
     address: SocketAddr,
     microphone: (RTCRtpTransceiverId, u32),
     camera: (RTCRtpTransceiverId, u32),
-    receives: [usize; 2],
-    assigned: Value,
+    pub(super) receives: [usize; 2],
+    pub(super) assigned: Value,
     speaker: Value,
     offering: bool,
     wants_offer: bool,
     numbers: [u16; 2],
     /// Who was to be heard and seen: the mark in the packets, and whether it was a key frame; of each stream.
-    arrived: BTreeMap<u32, Vec<(u16, u8)>>,
+    pub(super) arrived: BTreeMap<u32, Vec<(u16, u8)>>,
 }
 
 fn track(kind: RtpCodecKind, ssrc: u32) -> MediaStreamTrack {
@@ -366,10 +367,10 @@ impl Client {
     }
 }
 
-struct Net {
-    hall: Hall,
-    clients: Vec<Client>,
-    now: Instant,
+pub(super) struct Net {
+    pub(super) hall: Hall,
+    pub(super) clients: Vec<Client>,
+    pub(super) now: Instant,
     /// When, from, to, what.
     flying: VecDeque<(Instant, SocketAddr, SocketAddr, BytesMut)>,
     lost_percent: u64,
@@ -382,11 +383,15 @@ struct Net {
 impl Net {
     /// A room of so many, who see and hear each other.
     fn of(people: u64) -> Self {
+        Self::with(settings(), people)
+    }
+
+    pub(super) fn with(settings: Settings, people: u64) -> Self {
         let now = Instant::now();
         let clients = (1..=people).map(|line| Client::new(line, now)).collect();
         let levels = vec![60; people as usize];
         let flying = VecDeque::new();
-        let mut net = Self { hall: hall(settings()), clients, now, flying, lost_percent: 0, seed: 9, ticks: 0, levels };
+        let mut net = Self { hall: hall(settings), clients, now, flying, lost_percent: 0, seed: 9, ticks: 0, levels };
         for line in 1..=people {
             net.hall.open(line, coming(line), now);
             net.hall.said(line, r#"{"type":"join","name":"A"}"#, now);
@@ -445,7 +450,7 @@ impl Net {
         }
     }
 
-    fn pass(&mut self, span: Duration) {
+    pub(super) fn pass(&mut self, span: Duration) {
         let end = self.now + span;
         while self.now < end {
             self.now += STEP;

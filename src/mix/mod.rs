@@ -16,9 +16,10 @@ mod sum;
 mod voice;
 
 pub use compositor::{Compositor, Person};
-pub use layout::Layout;
+pub use layout::{Layout, arrange};
 pub use mixer::{MixError, Mixer};
 pub use room::{Input, MAX_PEOPLE, Output, Settings, Source};
+pub use sum::BLOCK_FRAMES;
 
 /// Somebody in a room, for as long as they are there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

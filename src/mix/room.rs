@@ -81,8 +81,8 @@ pub enum Input {
 pub enum Output {
     /// The composed picture, or everybody's sound.
     Everybody(Captured),
-    /// What one person hears: the others, as a packet of Opus with its RTP timestamp.
-    Others { person: PersonId, timestamp: u32, packet: Bytes },
+    /// What one person hears: the others, as a packet of Opus of [`BLOCK_FRAMES`]. Packets are numbered.
+    Others { person: PersonId, number: i64, packet: Bytes },
     /// Nothing of this can be decoded before a key frame.
     KeyFrameWanted { person: PersonId, source: Source },
 }
@@ -309,13 +309,11 @@ impl Room {
             samples: self.sums.everybody().into(),
         };
         out(Output::Everybody(Captured::Pcm(block)));
-        // It wraps.
-        let timestamp = (self.next_block * BLOCK_FRAMES as i64).rem_euclid(1 << 32) as u32;
         for (id, member) in &mut self.people {
             let Some(encoder) = &mut member.encoder else { continue };
             let own = heard.get(id).map_or(&[][..], Vec::as_slice);
             match encoder.encode(&self.sums.without(*id, own)) {
-                Ok(packet) => out(Output::Others { person: *id, timestamp, packet }),
+                Ok(packet) => out(Output::Others { person: *id, number: self.next_block, packet }),
                 Err(error) => log::debug!("a packet for {}: {error}", member.name),
             }
         }

@@ -77,6 +77,7 @@ const CORES: &[(&str, &[&str])] = &[
     ("meet/forward.rs", &[]),
     ("meet/speaker.rs", &[]),
     ("meet/flow.rs", &[]),
+    ("meet/tap.rs", &[]),
 ];
 
 /// What a core doesn't name, and why.

@@ -1,7 +1,7 @@
 //! Any text as what people say to rooms: each line is a WebSocket's number, seconds that pass, and a message.
 #![no_main]
 
-use capturebox::meet::hall::{Coming, Hall, Means, Settings};
+use capturebox::meet::hall::{Coming, Hall, Means, Mixing, Settings};
 use capturebox::webrtc::peer::Identity;
 use capturebox::webrtc::server::certificate;
 use std::sync::LazyLock;
@@ -31,6 +31,7 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
         password: None,
         host_password: None,
         ice_servers: Vec::new(),
+        mixing: Mixing::default(),
     };
     let (mut hall, mut now) = (Hall::new(settings, means), Instant::now());
     for said in bytes.split(|byte| *byte == b'\n') {
