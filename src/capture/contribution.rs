@@ -23,6 +23,10 @@ const MAX_OTHERS: usize = 300;
 /// Bytes of those.
 const MAX_BYTES: usize = 8 << 20;
 
+/// Who has the place and has handed over nothing for so long has lost the network: it is free for others, and for
+/// whoever comes back.
+const SILENT: Duration = Duration::from_secs(4);
+
 /// Somebody publishes into the stream already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("somebody else publishes into this stream")]
@@ -38,22 +42,24 @@ impl Desk {
     /// Takes the place of a stream, where nobody has it. Whether the stream is one that takes contributions is the
     /// caller's to know; what is pushed into another one isn't read.
     pub fn claim(&self, stream: &str) -> Result<Contributor, Taken> {
+        self.claim_at(stream, Instant::now())
+    }
+
+    fn claim_at(&self, stream: &str, now: Instant) -> Result<Contributor, Taken> {
         let place = self.place(stream);
-        if place.lock().holder.is_some() {
-            return Err(Taken);
-        }
-        Ok(Contributor::sit(place))
+        if place.lock().is_busy(now) { Err(Taken) } else { Ok(Contributor::sit(place, now)) }
     }
 
     /// Takes the place of a stream, from whoever has it.
     pub fn take_over(&self, stream: &str) -> Contributor {
-        Contributor::sit(self.place(stream))
+        Contributor::sit(self.place(stream), Instant::now())
     }
 
     /// Whether somebody publishes into the stream.
     pub fn is_taken(&self, stream: &str) -> bool {
         let places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
-        places.get(stream).and_then(Weak::upgrade).is_some_and(|place| place.lock().holder.is_some())
+        let place = places.get(stream).and_then(Weak::upgrade);
+        place.is_some_and(|place| place.lock().is_busy(Instant::now()))
     }
 
     fn place(&self, stream: &str) -> Arc<Place> {
@@ -66,6 +72,27 @@ impl Desk {
         let place = Arc::new(Place::default());
         places.insert(stream.to_owned(), Arc::downgrade(&place));
         place
+    }
+}
+
+/// The right to take a stream's place, once.
+pub struct Claim {
+    desk: Arc<Desk>,
+    stream: String,
+    takeover: bool,
+}
+
+impl Claim {
+    /// `takeover`: also from whoever has it. Refused at once where that is so already.
+    pub fn new(desk: &Arc<Desk>, stream: &str, takeover: bool) -> Result<Self, Taken> {
+        if !takeover && desk.is_taken(stream) {
+            return Err(Taken);
+        }
+        Ok(Self { desk: Arc::clone(desk), stream: stream.to_owned(), takeover })
+    }
+
+    pub fn take(self) -> Result<Contributor, Taken> {
+        if self.takeover { Ok(self.desk.take_over(&self.stream)) } else { self.desk.claim(&self.stream) }
     }
 }
 
@@ -86,6 +113,8 @@ impl Place {
 struct Inner {
     /// The number of whoever has the place.
     holder: Option<u64>,
+    /// When something was last handed over, or the place taken.
+    heard: Option<Instant>,
     /// Why the last one was sent away.
     fault: Option<String>,
     next: u64,
@@ -98,6 +127,10 @@ struct Inner {
 }
 
 impl Inner {
+    fn is_busy(&self, now: Instant) -> bool {
+        self.holder.is_some() && self.heard.is_some_and(|heard| now.saturating_duration_since(heard) < SILENT)
+    }
+
     fn clear(&mut self) {
         self.queue.clear();
         (self.frames, self.bytes) = (0, 0);
@@ -166,13 +199,14 @@ pub struct Contributor {
 }
 
 impl Contributor {
-    fn sit(place: Arc<Place>) -> Self {
+    fn sit(place: Arc<Place>, now: Instant) -> Self {
         let mut inner = place.lock();
         let number = inner.next;
         inner.next += 1;
         inner.clear();
         inner.needs_key_frame = true;
         inner.fault = None;
+        inner.heard = Some(now);
         inner.holder = Some(number);
         drop(inner);
         place.changed.notify_all();
@@ -186,6 +220,7 @@ impl Contributor {
         if inner.holder != Some(self.number) {
             return;
         }
+        inner.heard = Some(Instant::now());
         inner.push(captured);
         drop(inner);
         self.place.changed.notify_all();
@@ -344,6 +379,17 @@ mod tests {
         assert_eq!(read(&mut *capture).expect("what was pushed before it left"), Some(1));
         assert!(matches!(read(&mut *capture), Err(CaptureError::NobodyPublishes)));
         assert!(desk.claim("stage").is_ok());
+    }
+
+    #[test]
+    fn who_has_fallen_silent_loses_the_place_to_who_comes() {
+        let desk = Desk::default();
+        let now = Instant::now();
+        let first = desk.claim_at("stage", now).expect("free");
+        first.push(sound(1));
+        assert_eq!(desk.claim_at("stage", now + SILENT / 2).err(), Some(Taken));
+        let second = desk.claim_at("stage", now + 2 * SILENT).expect("the first is silent");
+        assert!(first.is_displaced() && !second.is_displaced());
     }
 
     #[test]

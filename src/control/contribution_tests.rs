@@ -15,11 +15,14 @@ async fn a_place_is_taken_once_or_from_another() {
     assert_eq!(first.key_frame_every, Duration::from_secs(1));
     assert!(matches!(control.contribute("stage").await, Err(ControlError::Taken(_))));
     drop(first);
-    let stage = control.contribute("stage").await.expect("free again");
-    let first = control.contribute("open").await.expect("free");
-    let second = control.contribute("open").await.expect("taken over");
-    assert!(first.contributor.is_displaced() && !second.contributor.is_displaced());
+    let stage = control.contribute("stage").await.expect("free again").contributor;
+    control.request_key_frame("stage").expect("whoever publishes can be asked");
+    let first = control.contribute("open").await.expect("free").contributor;
+    let second = control.invite("open").await.expect("free");
     assert_eq!(second.key_frame_every, Duration::from_millis(500));
+    assert!(!first.is_displaced(), "what comes may be refused yet");
+    let second = second.claim.take().expect("taken over");
+    assert!(first.is_displaced() && !second.is_displaced());
     assert!(matches!(control.contribute("camera").await, Err(ControlError::HasSource { .. })));
     drop(stage);
     control.stop("stage").await.expect("it stops");
@@ -33,7 +36,7 @@ async fn a_stream_is_made_for_who_publishes_and_ends_and_goes_after_that() {
     for name in ["api", "a b", ".."] {
         assert!(matches!(control.contribute(name).await, Err(ControlError::Name(_))), "{name}");
     }
-    let place = control.contribute("choir").await.expect("made");
+    let place = control.contribute("choir").await.expect("made").contributor;
     assert_eq!(control.state("choir"), Some(State::Running));
     let playlist = Request::parse("index.m3u8", None).expect("ours").expect("good");
     let live = control.served("choir").expect("served").live;
@@ -45,7 +48,7 @@ async fn a_stream_is_made_for_who_publishes_and_ends_and_goes_after_that() {
     assert_eq!(control.state("choir"), Some(State::Running), "somebody publishes");
     drop(place);
     control.look_at_contributions(&mut away, later(1_001)).await;
-    let back = control.contribute("choir").await.expect("back in time");
+    let back = control.contribute("choir").await.expect("back in time").contributor;
     control.look_at_contributions(&mut away, later(1_100)).await;
     drop(back);
     control.look_at_contributions(&mut away, later(1_101)).await;
@@ -53,7 +56,7 @@ async fn a_stream_is_made_for_who_publishes_and_ends_and_goes_after_that() {
     assert_eq!(control.state("choir"), Some(State::Running), "not long enough");
     control.look_at_contributions(&mut away, later(1_221)).await;
     assert_eq!(control.state("choir"), Some(State::Stopped));
-    let again = control.contribute("choir").await.expect("it starts again");
+    let again = control.contribute("choir").await.expect("it starts again").contributor;
     assert_eq!(control.state("choir"), Some(State::Running));
     drop(again);
     control.look_at_contributions(&mut away, later(1_300)).await;

@@ -1,8 +1,8 @@
-//! Who publishes into streams: takes the place of a stream that is for it, and makes streams that the configuration
+//! Who publishes into streams: finds the place of a stream that is for it, and makes streams that the configuration
 //! doesn't name, for as long as somebody publishes into them.
 
 use super::{Control, ControlError, State};
-use crate::capture::contribution::Contributor;
+use crate::capture::contribution::{Claim, Contributor};
 use crate::config::{
     EncodeConfig, HlsConfig, InputSource, Inputs, MAX_STREAMS, StreamAccess, StreamConfig, StreamName,
 };
@@ -23,6 +23,13 @@ pub struct Place {
     pub stream: Arc<Stream>,
     pub contributor: Contributor,
     /// How often its playlists need a key frame.
+    pub key_frame_every: Duration,
+}
+
+/// A stream's place, which can be taken.
+pub struct Invitation {
+    pub stream: Arc<Stream>,
+    pub claim: Claim,
     pub key_frame_every: Duration,
 }
 
@@ -54,13 +61,20 @@ fn made() -> StreamConfig {
 }
 
 impl Control {
-    /// Takes the place of a stream for somebody who may publish into it; makes the stream where there is none.
-    pub async fn contribute(self: &Arc<Self>, name: &str) -> Result<Place, ControlError> {
+    /// The place of a stream for somebody who may publish into it, and whose offer is still to be looked at; makes the
+    /// stream where there is none.
+    pub async fn invite(self: &Arc<Self>, name: &str) -> Result<Invitation, ControlError> {
         let name = name.to_owned();
-        self.change(move |control| control.contribute_now(&name)).await
+        self.change(move |control| control.invite_now(&name)).await
     }
 
-    fn contribute_now(&self, name: &str) -> Result<Place, ControlError> {
+    /// Takes that place at once.
+    pub async fn contribute(self: &Arc<Self>, name: &str) -> Result<Place, ControlError> {
+        let Invitation { stream, claim, key_frame_every } = self.invite(name).await?;
+        Ok(Place { stream, contributor: claim.take()?, key_frame_every })
+    }
+
+    fn invite_now(&self, name: &str) -> Result<Invitation, ControlError> {
         let known = self.entries().get(name).map(|entry| (entry.config.clone(), entry.made));
         let config = match known {
             Some((config, false)) => config,
@@ -80,12 +94,9 @@ impl Control {
             return Err(ControlError::Stopped { name: name.to_owned() });
         }
         let stream = self.streams.get(name).ok_or(ControlError::NoStream)?;
-        let contributor = match takeover {
-            true => self.desk.take_over(name),
-            false => self.desk.claim(name)?,
-        };
+        let claim = Claim::new(&self.desk, name, takeover)?;
         let key_frame_every = Duration::from_millis(config.encode.gop_ms.into());
-        Ok(Place { stream, contributor, key_frame_every })
+        Ok(Invitation { stream, claim, key_frame_every })
     }
 
     /// Makes and starts a stream that the configuration doesn't name.

@@ -32,7 +32,7 @@ mod watch;
 
 pub use actions::{Act, ActionError, Actions, Order, Run, Shown};
 pub use configuration::{Configuration, Failed, Replaced, Wanted};
-pub use contributions::Place;
+pub use contributions::{Invitation, Place};
 pub use error::ControlError;
 pub use events::{Event, Events, What};
 pub use marks::Mark;
@@ -43,7 +43,7 @@ pub use troubles::Troubles;
 
 use crate::access::Access;
 use crate::capture::contribution::Desk;
-use crate::config::{self, ActionsConfig, PanelConfig, StreamConfig, WebhookConfig};
+use crate::config::{self, ActionsConfig, Inputs, PanelConfig, StreamConfig, WebhookConfig};
 use crate::state::StateDir;
 use crate::stream::{Limits, Stream, StreamStatus, Streams};
 use crate::supervisor::Supervisor;
@@ -84,7 +84,7 @@ pub struct Control {
     runtime: Handle,
     epoch: Epoch,
     streams: Arc<Streams>,
-    desk: Desk,
+    desk: Arc<Desk>,
     entries: RwLock<BTreeMap<String, Entry>>,
     /// Held by the one change that is being made.
     changing: Arc<Mutex<()>>,
@@ -134,7 +134,7 @@ impl Control {
             runtime,
             epoch,
             streams: Arc::default(),
-            desk: Desk::default(),
+            desk: Arc::default(),
             entries: RwLock::default(),
             changing: Arc::default(),
             events: Events::default(),
@@ -259,7 +259,7 @@ impl Control {
     }
 
     /// Where those come who publish into streams.
-    pub fn desk(&self) -> &Desk {
+    pub fn desk(&self) -> &Arc<Desk> {
         &self.desk
     }
 
@@ -309,7 +309,7 @@ impl Control {
 
     /// Asks the encoder for a key frame as soon as it can.
     pub fn request_key_frame(&self, name: &str) -> Result<(), ControlError> {
-        self.encoding(name)?.request_key_frame();
+        self.asked_for_key_frames(name)?.request_key_frame();
         Ok(())
     }
 
@@ -380,11 +380,20 @@ impl Control {
 
     /// A stream that runs and whose pictures are encoded here.
     fn encoding(&self, name: &str) -> Result<Arc<Stream>, ControlError> {
+        self.running_if(name, settings::encodes)
+    }
+
+    /// A stream that runs and whose encoder, here or elsewhere, can be asked for key frames.
+    fn asked_for_key_frames(&self, name: &str) -> Result<Arc<Stream>, ControlError> {
+        self.running_if(name, settings::obliges)
+    }
+
+    fn running_if(&self, name: &str, is: fn(&Inputs) -> bool) -> Result<Arc<Stream>, ControlError> {
         let stream = self.streams.get(name).ok_or(ControlError::NoStream)?;
         if self.state(name) != Some(State::Running) {
             return Err(ControlError::Stopped { name: name.to_owned() });
         }
-        let encodes = self.entries().get(name).is_some_and(|entry| settings::encodes(&entry.config.inputs));
+        let encodes = self.entries().get(name).is_some_and(|entry| is(&entry.config.inputs));
         if encodes { Ok(stream) } else { Err(ControlError::NotEncodedHere { name: name.to_owned() }) }
     }
 

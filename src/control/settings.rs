@@ -18,6 +18,11 @@ pub(super) fn packaging(config: &StreamConfig) -> package::Settings {
     }
 }
 
+/// Whether whoever encodes the pictures can be asked for key frames.
+pub(super) fn obliges(inputs: &Inputs) -> bool {
+    encodes(inputs) || matches!(inputs, Inputs::Both(InputSource::Publish { .. }))
+}
+
 /// Whether the pictures are encoded here, so that the distance of key frames and the bitrate are ours.
 pub(super) fn encodes(inputs: &Inputs) -> bool {
     match inputs {

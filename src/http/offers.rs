@@ -12,7 +12,7 @@ use super::sdpfrag::{self, Fragment};
 use super::watch::Limits;
 use crate::codec::sps;
 use crate::config::WebrtcConfig;
-use crate::control::{ControlError, Place, State};
+use crate::control::{ControlError, Invitation, State};
 use crate::media::Codec;
 use crate::stream::Stream;
 use crate::webrtc::server::{Answer, OfferError, Server};
@@ -149,11 +149,11 @@ impl RealTime {
         }
     }
 
-    /// Answers somebody who wants to publish, and has the place for it.
-    pub async fn publish(&self, place: Place, offer: String, from: IpAddr) -> Response<Body> {
-        let Place { stream, contributor, key_frame_every } = place;
+    /// Answers somebody who wants to publish, and may.
+    pub async fn publish(&self, invitation: Invitation, offer: String, from: IpAddr) -> Response<Body> {
+        let Invitation { stream, claim, key_frame_every } = invitation;
         let path = format!("/{}/whip", stream.name());
-        match self.server.publish(stream, contributor, key_frame_every, offer, from).await {
+        match self.server.publish(stream, claim, key_frame_every, offer, from).await {
             Ok(answer) => self.created(answer, &path),
             Err(error) => failed(&error),
         }
@@ -224,6 +224,7 @@ pub fn failed(error: &OfferError) -> Response<Body> {
     let status = match error {
         OfferError::Offer(_) => StatusCode::BAD_REQUEST,
         OfferError::NoCodec => StatusCode::NOT_ACCEPTABLE,
+        OfferError::Taken(_) => StatusCode::CONFLICT,
         OfferError::NoSession => return no_session(),
         OfferError::Full | OfferError::Ending => StatusCode::SERVICE_UNAVAILABLE,
     };

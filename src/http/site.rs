@@ -271,8 +271,8 @@ impl Site {
     }
 
     async fn publish(&self, real_time: &RealTime, name: &str, offer: String, from: IpAddr) -> Response<Body> {
-        match self.control.contribute(name).await {
-            Ok(place) => real_time.publish(place, offer, from).await,
+        match self.control.invite(name).await {
+            Ok(invitation) => real_time.publish(invitation, offer, from).await,
             Err(error) => RealTime::no_place(error),
         }
     }

@@ -28,18 +28,16 @@ pub struct Publisher {
 }
 
 impl Publisher {
-    /// `Err`: the offer is nothing that can be answered. `key_frame_every`: how often one is asked for.
-    pub fn answer(
-        offer: &str,
-        identity: &Identity,
-        (stream, contributor): (Arc<Stream>, Contributor),
-        key_frame_every: Duration,
-        now: Instant,
-    ) -> Result<(Peer, Self, String), Error> {
+    /// `Err`: the offer is nothing that can be answered.
+    pub fn answer(offer: &str, identity: &Identity, now: Instant) -> Result<(Peer, String), Error> {
         let mut peer = Peer::new(identity, Settings { receives: true, estimates: false }, now)?;
         let answer = peer.answer(offer, now)?;
-        let inbound = Inbound::new(key_frame_every);
-        Ok((peer, Self { stream, contributor, inbound, ready: Vec::new() }, answer))
+        Ok((peer, answer))
+    }
+
+    /// `key_frame_every`: how often one is asked for.
+    pub fn new(stream: Arc<Stream>, contributor: Contributor, key_frame_every: Duration) -> Self {
+        Self { stream, contributor, inbound: Inbound::new(key_frame_every), ready: Vec::new() }
     }
 
     /// An error is final: what comes can't be used.

@@ -15,7 +15,7 @@ use super::peer::{Peer, PeerEvent};
 use super::publisher::{Moment, Publisher};
 use super::stun;
 use super::viewer::{Numbers, Viewer};
-use crate::capture::contribution::Contributor;
+use crate::capture::contribution::{Claim, Taken};
 use crate::stream::Stream;
 use crate::time::{Epoch, MonoTime};
 use quinn_udp::{RecvMeta, UdpSockRef, UdpSocketState};
@@ -55,6 +55,8 @@ pub enum OfferError {
     Offer(String),
     #[error("the offer has neither H.264 (packetization-mode=1) nor Opus")]
     NoCodec,
+    #[error(transparent)]
+    Taken(#[from] Taken),
     #[error("too many are connected")]
     Full,
     #[error("there is no such session")]
@@ -82,7 +84,7 @@ enum Command {
     },
     Publish {
         stream: Arc<Stream>,
-        contributor: Contributor,
+        claim: Claim,
         key_frame_every: Duration,
         offer: String,
         from: IpAddr,
@@ -175,17 +177,17 @@ impl Server {
         self.ask(|reply| Command::Watch { stream, offer, from, reply }).await
     }
 
-    /// Answers somebody at `from` who wants to publish into a stream, as its contributor. `key_frame_every`: how often
-    /// a key frame is asked for.
+    /// Answers somebody at `from` who wants to publish into a stream, and takes its place once the offer is good.
+    /// `key_frame_every`: how often a key frame is asked for.
     pub async fn publish(
         &self,
         stream: Arc<Stream>,
-        contributor: Contributor,
+        claim: Claim,
         key_frame_every: Duration,
         offer: String,
         from: IpAddr,
     ) -> Result<Answer, OfferError> {
-        self.ask(|reply| Command::Publish { stream, contributor, key_frame_every, offer, from, reply }).await
+        self.ask(|reply| Command::Publish { stream, claim, key_frame_every, offer, from, reply }).await
     }
 
     /// Answers a later offer of a session.
@@ -298,8 +300,8 @@ impl Task {
             Command::Watch { stream, offer, from, reply } => {
                 drop(reply.send(self.watch(&stream, &offer, from, media)));
             }
-            Command::Publish { stream, contributor, key_frame_every, offer, from, reply } => {
-                let _ = reply.send(self.publish((stream, contributor), key_frame_every, &offer, from));
+            Command::Publish { stream, claim, key_frame_every, offer, from, reply } => {
+                let _ = reply.send(self.publish((stream, claim), key_frame_every, &offer, from));
             }
             Command::Again { id, offer, reply } => drop(reply.send(self.again(&id, &offer))),
             Command::Candidates { id, candidates, reply } => drop(reply.send(self.candidates(&id, &candidates))),
@@ -366,7 +368,7 @@ impl Task {
 
     fn publish(
         &mut self,
-        to: (Arc<Stream>, Contributor),
+        (stream, claim): (Arc<Stream>, Claim),
         key_frame_every: Duration,
         offer: &str,
         from: IpAddr,
@@ -376,11 +378,11 @@ impl Task {
             return Err(OfferError::NoCodec);
         }
         let identity = self.outlet.identity(from);
-        let (peer, publisher, sdp) = Publisher::answer(offer, &identity, to, key_frame_every, Instant::now())
-            .map_err(|error| refused(&error))?;
+        let (peer, sdp) = Publisher::answer(offer, &identity, Instant::now()).map_err(|error| refused(&error))?;
         if !accepts_all(&sdp) {
             return Err(OfferError::NoCodec);
         }
+        let publisher = Publisher::new(stream, claim.take()?, key_frame_every);
         self.begin(from, peer, Role::Publisher(Box::new(publisher)), sdp)
     }
 
