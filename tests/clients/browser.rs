@@ -2,6 +2,7 @@
 
 mod console;
 mod real_time;
+mod rooms;
 
 use crate::admin::send;
 use crate::appliance::Appliance;
@@ -37,6 +38,10 @@ fn play_trusting(url: &str, authority: &str) -> Value {
         report = next;
     }
     report
+}
+
+fn list(value: &Value) -> Vec<&str> {
+    value.as_array().into_iter().flatten().filter_map(Value::as_str).collect()
 }
 
 fn number(report: &Value, name: &str) -> f64 {

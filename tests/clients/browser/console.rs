@@ -1,6 +1,7 @@
 //! The console from end to end: a desktop's and a phone's Chromium claim the box and sign in over HTTPS, see
 //! live pictures and graphs, change the bitrate and make a token; ffmpeg plays with it, and not without.
 
+use super::list;
 use crate::appliance::{Appliance, Folder};
 use crate::ffmpeg::run;
 use serde_json::Value;
@@ -9,10 +10,6 @@ use std::process::{Command, Stdio};
 const VISIT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients/browser/console.mjs");
 const STREAM: &str = "[streams.camera]\ninput = { source = \"test\", size = \"320x180\", fps = 15 }\n\
     [streams.camera.encode]\nvideo_bitrate = \"300k\"\n[streams.camera.access]\nview = \"token\"\n";
-
-fn list(value: &Value) -> Vec<&str> {
-    value.as_array().into_iter().flatten().filter_map(Value::as_str).collect()
-}
 
 #[test]
 fn desktop_and_phone_sign_in_see_change_and_let_others_in() {

@@ -1,13 +1,11 @@
 //! The page of a stream in real time: pictures and sound by WebRTC, HLS where and while that doesn't get
 //! through, and real time again.
 
-use super::{number, play};
+use super::{STREAM, number, play};
 use crate::appliance::Appliance;
 use crate::ffmpeg::run;
 use serde_json::{Value, json};
 
-const STREAM: &str = "[webrtc]\nlisten = \"127.0.0.1:0\"\n\
-    [streams.camera]\ninput = { source = \"test\", size = \"640x360\", fps = 30 }\n";
 const VISIT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients/browser/real_time.mjs");
 
 #[test]

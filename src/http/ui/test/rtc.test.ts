@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { CaptureTimes } from "../src/rtc/capture_times.ts";
-import { fragment, iceServers, told } from "../src/rtc/whip.ts";
+import { beginningAt, fragment, iceServers, told } from "../src/rtc/whip.ts";
 
 test("capture times count on from the last stamp, also where RTP's clock comes round", () => {
   const times = new CaptureTimes();
@@ -39,4 +39,10 @@ test("a candidate goes with the credentials of its description", () => {
 test("refusals are told in the box's words", () => {
   assert.equal(told('{"title": "Conflict", "detail": "Somebody publishes it."}'), "Somebody publishes it.");
   assert.equal(told("There is nothing here.\n"), "There is nothing here.");
+});
+
+test("only H.264 is told how fast to begin, and lines stay whole", () => {
+  const answer = "a=fmtp:111 useinbandfec=1\r\na=fmtp:96 packetization-mode=1;profile-level-id=42e01f\r\na=mid:0\r\n";
+  assert.equal(beginningAt(answer, 1_000_000),
+    "a=fmtp:111 useinbandfec=1\r\na=fmtp:96 packetization-mode=1;profile-level-id=42e01f;x-google-start-bitrate=1000\r\na=mid:0\r\n");
 });

@@ -3,6 +3,7 @@
 import { effect, signal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { bitrate } from "../console/format.ts";
+import { stayAwake } from "../gear/awake.ts";
 import { Gear } from "../gear/gear.ts";
 import { Level } from "../gear/level.tsx";
 import { Picker, Unable } from "../gear/picker.tsx";
@@ -97,6 +98,9 @@ const HELD: Record<string, string> = {
   cpu: "This device is too busy for more.",
 };
 
+/** Browsers begin small, and find out. */
+const SETTLES_S = 10;
+
 function Numbers({ sending }: { sending: Sending }) {
   const out = sending.outgoing.value;
   const since = sending.liveSince.value;
@@ -107,7 +111,7 @@ function Numbers({ sending }: { sending: Sending }) {
   return (
     <p class="numbers">
       <span>{[time, ...facts].filter(Boolean).join(" · ")}</span>
-      {out !== null && HELD[out.held] !== undefined && <span class="quiet">{HELD[out.held]}</span>}
+      {out !== null && seconds > SETTLES_S && HELD[out.held] !== undefined && <span class="quiet">{HELD[out.held]}</span>}
     </p>
   );
 }
@@ -174,20 +178,7 @@ export function assemble(stream: string): { gear: Gear; sending: Sending } {
   effect(() => {
     if (gear.microphone.value !== null) gear.microphone.value.enabled = !muted.value;
   });
-  // Phones go to sleep, and the camera with them.
-  effect(() => {
-    if (sending.state.value === "off") return undefined;
-    let lock: WakeLockSentinel | null = null;
-    const stayAwake = (): void => {
-      if (!document.hidden) void navigator.wakeLock?.request("screen").then((held) => { lock = held; }).catch(() => {});
-    };
-    stayAwake();
-    document.addEventListener("visibilitychange", stayAwake);
-    return () => {
-      document.removeEventListener("visibilitychange", stayAwake);
-      void lock?.release();
-    };
-  });
+  stayAwake(() => sending.state.value !== "off");
   setInterval(() => { now.value = Date.now(); }, 1_000);
   return { gear, sending };
 }

@@ -3,7 +3,7 @@
 import { signal } from "@preact/signals";
 import { type Aim, h264First, scaleDown } from "../gear/quality.ts";
 import { next } from "../rtc/retry.ts";
-import { close, fragment, open, Refused, type Session, trickle } from "../rtc/whip.ts";
+import { beginningAt, close, fragment, open, Refused, type Session, trickle } from "../rtc/whip.ts";
 
 export type SendState = "off" | "connecting" | "live" | "reconnecting";
 
@@ -103,7 +103,7 @@ export class Sending {
         });
       }
       await connection.setLocalDescription(offer);
-      await connection.setRemoteDescription({ type: "answer", sdp: session.answer });
+      await connection.setRemoteDescription({ type: "answer", sdp: beginningAt(session.answer, this.aim.videoBps / 2) });
       await this.limit();
     } catch (error) {
       if (current()) this.failed(error instanceof Refused ? error.status : 0, error instanceof Refused ? error.message : "");

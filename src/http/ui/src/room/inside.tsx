@@ -23,6 +23,7 @@ export function Inside({ meeting, gear }: { meeting: Meeting; gear: Gear }) {
   return (
     <div class="room" data-panel={open}>
       {meeting.phase.value === "away" && <p class="away" role="alert"><Icon path={ICONS.wait} />The connection is lost. Coming back…</p>}
+      {meeting.broadcast.value !== null && <p class="air" role="status"><Icon path={ICONS.eye} />This room is broadcast</p>}
       <main><h1 class="unseen">{meeting.room}</h1><Pictures meeting={meeting} gear={gear} /></main>
       {open !== "none" && (
         <aside class="panel" aria-label={open === "chat" ? "Chat" : "People"}>

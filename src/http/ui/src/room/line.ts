@@ -1,6 +1,7 @@
 // The one peer connection of a participant: what is sent, what is received, and the offers in their order.
 
 import { signal } from "@preact/signals";
+import { beginningAt } from "../rtc/whip.ts";
 import type { Source, ToBox, Welcome } from "./protocol.ts";
 
 export interface LineEvents {
@@ -48,7 +49,7 @@ export class Line {
       sendEncodings: LAYERS.map(({ rid, scaleResolutionDownBy, part }) => ({ rid, scaleResolutionDownBy, maxBitrate: Math.round(limits.video_bps * part) })),
     }));
     if (tracks.screen !== null) this.addScreen(tracks.screen, limits.video_bps);
-    this.screenBps = limits.video_bps;
+    this.videoBps = limits.video_bps;
     connection.addEventListener("track", ({ track, transceiver }) => {
       const { mid } = transceiver;
       if (mid !== null) this.received.value = new Map([...this.received.value, [mid, new MediaStream([track])]]);
@@ -64,7 +65,7 @@ export class Line {
     });
   }
 
-  private readonly screenBps: number;
+  private readonly videoBps: number;
 
   /** As many to receive as the box asks for; offers where that is more than there are. */
   receive(wanted: { audio: number; video: number }): void {
@@ -75,7 +76,7 @@ export class Line {
   async answered(sdp: string): Promise<void> {
     if (!this.offering) return;
     try {
-      await this.connection.setRemoteDescription({ type: "answer", sdp });
+      await this.connection.setRemoteDescription({ type: "answer", sdp: beginningAt(sdp, this.videoBps / 2) });
     } catch {
       return this.lose();
     }
@@ -91,7 +92,7 @@ export class Line {
     const sender = this.senders.get(what);
     if (sender !== undefined) await sender.sender.replaceTrack(track).catch(() => {});
     else if (track !== null) {
-      this.addScreen(track, this.screenBps);
+      this.addScreen(track, this.videoBps);
       void this.offer(true);
     }
   }

@@ -36,6 +36,8 @@ export class Meeting {
   readonly ending = signal("");
   readonly welcome = signal<Welcome | null>(null);
   readonly locked = signal(false);
+  /** The stream that the room is. */
+  readonly broadcast = signal<string | null>(null);
   readonly people = signal<Participant[]>([]);
   readonly assigned = signal<Assigned>({});
   readonly speaker = signal<string | null>(null);
@@ -183,7 +185,7 @@ export class Meeting {
   private heard(message: FromBox): void {
     switch (message.type) {
       case "welcome": return this.welcomed(message);
-      case "room": this.locked.value = message.locked; return;
+      case "room": return this.isNow(message);
       case "participants": return this.meet(message.participants);
       case "receive":
         this.wanted = message;
@@ -217,11 +219,16 @@ export class Meeting {
   private welcomed(welcome: Welcome): void {
     this.tries = 0;
     this.welcome.value = welcome;
-    this.locked.value = welcome.locked;
+    this.isNow(welcome);
     this.phase.value = "in";
     // Without resuming, the count of connections begins anew.
     this.place = { resume: welcome.resume, connection: welcome.resumed ? this.place?.connection ?? 0 : 0 };
     this.connect();
+  }
+
+  private isNow({ locked, broadcast = null }: { locked: boolean; broadcast?: string | null }): void {
+    this.locked.value = locked;
+    this.broadcast.value = broadcast;
   }
 
   /** A fresh peer connection, which replaces the one before. */

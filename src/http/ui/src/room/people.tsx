@@ -13,7 +13,9 @@ export function PeoplePanel({ meeting }: { meeting: Meeting }) {
     <>
       <h2>People</h2>
       <ul class="people">{people.map((person) => <Person key={person.id} person={person} meeting={meeting} host={welcome.host} mine={person.id === welcome.id} />)}</ul>
-      <Invite room={meeting.room} />
+      <Copied address={`${location.origin}/rooms/${meeting.room}`} words="Copy the room’s address" />
+      {/* Boxes without a mixer say nothing of it. */}
+      {welcome.broadcast !== undefined && <Broadcast meeting={meeting} host={welcome.host} />}
       {welcome.host && <Cameras meeting={meeting} streams={welcome.streams} people={people} />}
       {welcome.host && <Lock meeting={meeting} />}
     </>
@@ -45,16 +47,43 @@ function Remove({ name, act }: { name: string; act: () => void }) {
     : <button type="button" class="bare" aria-label={`Remove ${name}`} title="Remove" onClick={() => setSure(true)}><Icon path={ICONS.cross} /></button>;
 }
 
-function Invite({ room }: { room: string }) {
+function Copied({ address, words }: { address: string; words: string }) {
   const [done, setDone] = useState(false);
-  const address = `${location.origin}/rooms/${room}`;
   const copy = async (): Promise<void> => {
     if (navigator.share !== undefined && /Mobi/.test(navigator.userAgent)) return navigator.share({ url: address }).catch(() => {});
     await navigator.clipboard.writeText(address);
     setDone(true);
     setTimeout(() => setDone(false), 2_000);
   };
-  return <button type="button" onClick={() => void copy()}><Icon path={ICONS.copy} /><span aria-live="polite">{done ? "Copied" : "Copy the room’s address"}</span></button>;
+  return <button type="button" onClick={() => void copy()}><Icon path={ICONS.copy} /><span aria-live="polite">{done ? "Copied" : words}</span></button>;
+}
+
+/** The room as a stream of the box: others watch, who aren't in it. */
+function Broadcast({ meeting, host }: { meeting: Meeting; host: boolean }) {
+  const [layout, setLayout] = useState<"grid" | "speaker">("grid");
+  const stream = meeting.broadcast.value;
+  if (stream === null && !host) return null;
+  return (
+    <section>
+      <h3>Broadcast</h3>
+      {stream === null
+        ? <p class="quiet">Shows and plays the room to those who aren’t in it, as a stream of the box.</p>
+        : <p class="row"><a class="button" href={`/${stream}/`} target="_blank" rel="noreferrer"><Icon path={ICONS.open} />Watch</a><Copied address={`${location.origin}/${stream}/`} words="Copy its address" /></p>}
+      {host && (
+        <div class="beside">
+          {stream === null && (
+            <select aria-label="How it shows the room" value={layout} onChange={(event) => setLayout(event.currentTarget.value === "speaker" ? "speaker" : "grid")}>
+              <option value="grid">Grid</option>
+              <option value="speaker">Speaker</option>
+            </select>
+          )}
+          <button type="button" class={stream === null ? "" : "danger"} onClick={() => meeting.command(stream === null ? { type: "broadcast", on: true, layout } : { type: "broadcast", on: false })}>
+            <Icon path={stream === null ? ICONS.share : ICONS.stop} />{stream === null ? "Broadcast" : "Stop the broadcast"}
+          </button>
+        </div>
+      )}
+    </section>
+  );
 }
 
 function Cameras({ meeting, streams, people }: { meeting: Meeting; streams: string[]; people: Participant[] }) {

@@ -29,6 +29,8 @@ export interface Welcome {
   room: string;
   mode: "forward" | "mix";
   locked: boolean;
+  /** The stream that the room is. */
+  broadcast?: string | null;
   /** Streams of the box that a host may bring. */
   streams: string[];
   ice_servers: RTCIceServer[];
@@ -48,7 +50,7 @@ export interface Chat {
 
 export type FromBox =
   | Welcome
-  | { type: "room"; locked: boolean }
+  | { type: "room"; locked: boolean; broadcast?: string | null }
   | { type: "participants"; participants: Participant[] }
   | { type: "receive"; audio: number; video: number }
   | { type: "answer"; connection: number; sdp: string }
@@ -80,7 +82,8 @@ export type ToBox =
   | { type: "remove"; participant: string }
   | { type: "bring"; stream: string }
   | { type: "dismiss"; stream: string }
-  | { type: "lock"; password: string | null };
+  | { type: "lock"; password: string | null }
+  | { type: "broadcast"; on: boolean; layout?: "grid" | "speaker" };
 
 export const MAX_CHAT = 1_000;
 export const MAX_NAME = 64;

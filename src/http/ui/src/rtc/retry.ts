@@ -22,7 +22,7 @@ export function next(status: number, words: string, failures: number, sinceLive:
     case 404: case 405: return stop("This box takes no publishers, or not under this name.");
     case 409:
       if (sinceLive !== null && sinceLive < OWN_GHOST_MS) return again;
-      return stop("Somebody else is live on this stream. Wait until they are done, or take another name.");
+      return stop(words || "Somebody else is live on this stream. Wait until they are done, or take another name.");
     case 400: case 406: case 413: case 415: case 422:
       return stop(words === "" ? "The box can't use what this browser sends." : `The box can't use what this browser sends: ${words}`);
     default: return again;
