@@ -8,6 +8,7 @@ use super::again;
 use super::codecs;
 use super::packets::Kind;
 use super::rtcp::{self, Ears, Heard, Hearing};
+use super::stun;
 use bytes::{Bytes, BytesMut};
 use rtc::data_channel::RTCDataChannelId;
 use rtc::interceptor::{
@@ -26,9 +27,7 @@ use rtc::peer_connection::event::{RTCDataChannelEvent, RTCPeerConnectionEvent, R
 use rtc::peer_connection::message::RTCMessage;
 use rtc::peer_connection::sdp::RTCSessionDescription;
 use rtc::peer_connection::state::RTCPeerConnectionState;
-use rtc::peer_connection::transport::{
-    CandidateConfig, CandidateHostConfig, RTCDtlsRole, RTCIceCandidate, RTCIceCandidateInit,
-};
+use rtc::peer_connection::transport::{CandidateConfig, CandidateHostConfig, RTCDtlsRole, RTCIceCandidate};
 use rtc::peer_connection::{RTCPeerConnection, RTCPeerConnectionBuilder};
 use rtc::rtcp::payload_feedbacks::picture_loss_indication::PictureLossIndication;
 use rtc::rtp_transceiver::rtp_sender::{
@@ -38,7 +37,7 @@ use rtc::rtp_transceiver::{RTCRtpReceiverId, RTCRtpSenderId, RTCRtpTransceiverDi
 use rtc::sansio::Protocol;
 use rtc::shared::error::Error;
 use rtc::shared::{TaggedBytesMut, TransportContext, TransportProtocol};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -56,8 +55,15 @@ const NACKS_A_PACKET: u16 = 4;
 /// What a peer may send in one message, and what waits for it; bytes.
 const MAX_MESSAGE: usize = 16 * 1024;
 const MAX_MESSAGES_WAITING: usize = 256 * 1024;
-/// Data channels that a peer may open.
-const MAX_CHANNELS: usize = 4;
+/// Data channels that a peer may open in all, and their names' bytes.
+const MAX_CHANNELS: usize = 8;
+const MAX_LABEL: usize = 64;
+/// Media sections of an offer: each costs at every packet. A room needs some 30.
+const MAX_SECTIONS: usize = 64;
+/// SSRCs in what comes from a peer: `rtc` remembers each, also those of garbage.
+const MAX_SSRCS: usize = 64;
+/// Addresses that a peer is answered at: `rtc` checks each with all others.
+const MAX_ADDRESSES: usize = 32;
 /// RTP streams of a peer that are known at once: three layers of camera and screen, sound, and some that were.
 const MAX_INCOMING: usize = 32;
 /// What is sent before there is an estimate, and the bounds of one; bits a second.
@@ -149,8 +155,13 @@ pub struct Peer {
     estimate_bps: Arc<AtomicU64>,
     events: VecDeque<PeerEvent>,
     state: RTCPeerConnectionState,
+    has_come: bool,
+    receives: bool,
     addresses: Vec<SocketAddr>,
     offer: String,
+    channels_opened: usize,
+    ssrcs: BTreeSet<u32>,
+    answered: BTreeSet<SocketAddr>,
 }
 
 impl Peer {
@@ -197,8 +208,13 @@ impl Peer {
             estimate_bps,
             events: VecDeque::new(),
             state: RTCPeerConnectionState::New,
+            has_come: false,
+            receives: settings.receives,
             addresses: identity.addresses.clone(),
             offer: String::new(),
+            channels_opened: 0,
+            ssrcs: BTreeSet::new(),
+            answered: BTreeSet::new(),
         })
     }
 
@@ -233,9 +249,19 @@ impl Peer {
     }
 
     /// Answers an offer: the first, or a later one with other tracks or after an ICE restart. `Err`: it is nothing
-    /// that can be answered, and the connection is as good as before only if it wasn't the first.
+    /// that can be answered, and the connection is over.
     pub fn answer(&mut self, offer: &str, now: Instant) -> Result<String, Error> {
+        self.answer_it(offer, now).inspect_err(|_| self.events.push_back(PeerEvent::Over))
+    }
+
+    fn answer_it(&mut self, offer: &str, now: Instant) -> Result<String, Error> {
+        if offer.lines().filter(|line| line.starts_with("m=")).count() > MAX_SECTIONS {
+            return Err(Error::Other("more than 64 media sections".to_owned()));
+        }
+        // Who is lite answers checks and sends none: candidates aren't needed, and nobody may choose whom to check.
         let told = again::without_known_tracks(offer, &self.offer);
+        let told = told.lines().filter(|line| !line.starts_with("a=candidate:"));
+        let told: String = told.flat_map(|line| [line, "\r\n"]).collect();
         self.connection.set_remote_description(now, RTCSessionDescription::offer(told)?)?;
         for address in std::mem::take(&mut self.addresses) {
             self.connection.add_local_candidate(RTCIceCandidate::from(&host(address)?).to_json()?)?;
@@ -256,10 +282,13 @@ impl Peer {
         &self.offer
     }
 
-    /// A candidate that comes after its offer (RFC 8838), as `candidate:…`.
+    /// Takes a candidate that comes after its offer (RFC 8838), as `candidate:…`. It is only looked at: see `answer`.
     pub fn add_remote_candidate(&mut self, candidate: &str) -> Result<(), Error> {
-        let candidate = RTCIceCandidateInit { candidate: candidate.to_owned(), ..RTCIceCandidateInit::default() };
-        self.connection.add_remote_candidate(candidate)
+        let mut words = candidate.split_ascii_whitespace();
+        let good = words.next().is_some_and(|word| word.len() > "candidate:".len() && word.starts_with("candidate:"))
+            && words.nth(5) == Some("typ")
+            && words.next().is_some();
+        if good { Ok(()) } else { Err(Error::Other(format!("not a candidate: {candidate:.80}"))) }
     }
 
     /// Whether the peer takes a track that is sent.
@@ -274,6 +303,18 @@ impl Peer {
 
     pub fn is_connected(&self) -> bool {
         self.state == RTCPeerConnectionState::Connected
+    }
+
+    /// Whether it ever was.
+    pub fn has_come(&self) -> bool {
+        self.has_come
+    }
+
+    /// Tells the peer that it is over; what there is to send then is the last.
+    pub fn close(&mut self) {
+        if let Err(error) = self.connection.close() {
+            log::debug!("webrtc: {error}");
+        }
     }
 
     /// Bits a second that can be sent to it, as far as is known.
@@ -318,6 +359,9 @@ impl Peer {
     }
 
     pub fn read(&mut self, from: SocketAddr, to: SocketAddr, datagram: &[u8], now: Instant) {
+        if !self.listens_to(from, datagram) {
+            return;
+        }
         let transport =
             TransportContext { local_addr: to, peer_addr: from, transport_protocol: TransportProtocol::UDP, ecn: None };
         let message = BytesMut::from(datagram);
@@ -342,7 +386,28 @@ impl Peer {
     /// The next datagram that is to be sent: to whom, and from which of the box's addresses.
     pub fn write(&mut self) -> Option<(SocketAddr, SocketAddr, BytesMut)> {
         let TaggedBytesMut { transport, message, .. } = self.connection.poll_write()?;
+        if stun::is_success(&message) {
+            self.answered.insert(transport.peer_addr);
+        }
         Some((transport.peer_addr, transport.local_addr, message))
+    }
+
+    /// Whether a datagram is one that `rtc` may see: it remembers, before it knows whether something is genuine.
+    fn listens_to(&mut self, from: SocketAddr, datagram: &[u8]) -> bool {
+        if stun::is_stun(datagram) {
+            let known = self.answered.len() < MAX_ADDRESSES || self.answered.contains(&from);
+            return known && !stun::is_of_controlled(datagram);
+        }
+        let is_rtcp = match datagram {
+            [128..=191, kind, ..] => (192..=223).contains(kind),
+            _ => return true,
+        };
+        let at = if is_rtcp { 4 } else { 8 };
+        let Some(ssrc) = datagram.get(at..).and_then(|rest| rest.first_chunk()).copied().map(u32::from_be_bytes) else {
+            return false;
+        };
+        let known = self.ssrcs.contains(&ssrc) || (self.ssrcs.len() < MAX_SSRCS && self.ssrcs.insert(ssrc));
+        known && (is_rtcp || self.receives)
     }
 
     pub fn next_event(&mut self) -> Option<PeerEvent> {
@@ -383,7 +448,10 @@ impl Peer {
 
     fn changed(&mut self, state: RTCPeerConnectionState) {
         match state {
-            RTCPeerConnectionState::Connected if !self.is_connected() => self.events.push_back(PeerEvent::Connected),
+            RTCPeerConnectionState::Connected if !self.is_connected() => {
+                self.has_come = true;
+                self.events.push_back(PeerEvent::Connected);
+            }
             RTCPeerConnectionState::Failed | RTCPeerConnectionState::Closed => self.events.push_back(PeerEvent::Over),
             _ => {}
         }
@@ -411,11 +479,16 @@ impl Peer {
 
     fn channel(&mut self, event: &RTCDataChannelEvent) {
         match event {
-            RTCDataChannelEvent::OnOpen(id) if self.channels.len() < MAX_CHANNELS => {
-                if let Some(channel) = self.connection.data_channel(*id) {
-                    let label = channel.label().to_owned();
-                    self.channels.push((*id, label.clone()));
-                    self.events.push_back(PeerEvent::ChannelOpened(label));
+            RTCDataChannelEvent::OnOpen(id) => {
+                let label = self.connection.data_channel(*id).map(|channel| channel.label().to_owned());
+                self.channels_opened += 1;
+                match label {
+                    Some(label) if self.channels_opened <= MAX_CHANNELS && label.len() <= MAX_LABEL => {
+                        self.channels.push((*id, label.clone()));
+                        self.events.push_back(PeerEvent::ChannelOpened(label));
+                    }
+                    // Each is remembered for ever.
+                    _ => self.events.push_back(PeerEvent::Over),
                 }
             }
             RTCDataChannelEvent::OnClose(id) => self.channels.retain(|(known, _)| known != id),

@@ -61,7 +61,8 @@ impl Viewer {
     pub fn heard(&mut self, event: &PeerEvent, now: Instant) -> bool {
         match event {
             PeerEvent::Connected => {
-                self.connected.get_or_insert(now);
+                // After an interruption, too, pictures are missing: it begins again.
+                (self.begun, self.connected) = (false, Some(now));
                 true
             }
             PeerEvent::KeyFrameWanted(out) => *out == self.video.id,
