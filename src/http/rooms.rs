@@ -35,7 +35,7 @@ const WRITE_BUFFER: usize = 256 << 10;
 pub fn enter(
     rooms: &Arc<Rooms>,
     room: &str,
-    decider: &Access,
+    decider: &Arc<Access>,
     asker: &Asker,
     caller: &Caller,
     head: &mut Parts,
@@ -59,7 +59,9 @@ pub fn enter(
     let accept = derive_accept_key(key.as_bytes());
     // Who operates the box hosts its rooms.
     let host = decider.decide(asker, &Action::Operate, access::now()).is_ok();
-    let coming = Coming { room: room.to_owned(), address: caller.address.ip().to_canonical(), host };
+    let (access, viewer) = (Arc::clone(decider), asker.clone());
+    let views = Arc::new(move |stream: &str| access.decide(&viewer, &Action::View(stream), access::now()).is_ok());
+    let coming = Coming { room: room.to_owned(), address: caller.address.ip().to_canonical(), host, views };
     let rooms = Arc::clone(rooms);
     tokio::spawn(async move {
         let Ok(upgraded) = upgrade.await else { return };
@@ -95,6 +97,7 @@ async fn attend(upgraded: Upgraded, mut visitor: Visitor) {
     let mut socket = WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, Some(config)).await;
     let mut ping = interval(PING_EVERY);
     ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut told_heard = false;
     loop {
         let send = tokio::select! {
             came = socket.next() => match came {
@@ -108,8 +111,11 @@ async fn attend(upgraded: Upgraded, mut visitor: Visitor) {
                     continue;
                 }
                 Some(Ok(Message::Close(_)) | Err(_)) | None => return,
+                // Once between two pings of ours is enough to be known to be there.
                 Some(Ok(_)) => {
-                    visitor.heard().await;
+                    if !std::mem::replace(&mut told_heard, true) {
+                        visitor.heard().await;
+                    }
                     continue;
                 }
             },
@@ -118,7 +124,10 @@ async fn attend(upgraded: Upgraded, mut visitor: Visitor) {
                 Some(Push::Close(code)) => Message::Close(Some(CloseFrame { code: code.into(), reason: "".into() })),
                 None => return,
             },
-            _ = ping.tick() => Message::Ping("".into()),
+            _ = ping.tick() => {
+                told_heard = false;
+                Message::Ping("".into())
+            }
         };
         let closes = send.is_close();
         let sent = timeout(WRITE_WITHIN, socket.send(send)).await;

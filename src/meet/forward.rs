@@ -258,7 +258,11 @@ mod tests {
             assert_eq!(numbers.is_none(), packet.empty, "packet {count}");
             if let Some(numbers) = numbers {
                 let padding = (count / 5_000) as u16;
-                assert_eq!(numbers.sequence_number, 8_u16.wrapping_add(count as u16).wrapping_sub(padding), "packet {count}");
+                assert_eq!(
+                    numbers.sequence_number,
+                    8_u16.wrapping_add(count as u16).wrapping_sub(padding),
+                    "packet {count}"
+                );
             }
         }
     }

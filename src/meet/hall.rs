@@ -12,14 +12,17 @@ use crate::webrtc::Kind;
 use crate::webrtc::packets::Packets;
 use crate::webrtc::peer::Identity;
 use crate::webrtc::stun;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use core::net::{IpAddr, SocketAddr};
 use serde::Serialize;
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Lines at once, whether or not they are in a room.
 const MAX_LINES: usize = 512;
+/// From one address: a school's router is one.
+const MAX_LINES_FROM_ONE: usize = 64;
 /// Who says nothing good for so long after coming is sent away.
 const JOIN_WITHIN: Duration = Duration::from_secs(10);
 /// Who asks for a password gets time to type it.
@@ -105,12 +108,14 @@ pub struct Means {
 }
 
 /// A line that comes.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Coming {
     pub room: String,
     pub address: IpAddr,
     /// An account that hosts.
     pub host: bool,
+    /// Which streams they may view: others they don't bring in.
+    pub views: Arc<dyn Fn(&str) -> bool + Send + Sync>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -209,7 +214,8 @@ impl Hall {
     }
 
     pub fn open(&mut self, line: Line, coming: Coming, now: Instant) {
-        if self.lines.len() >= MAX_LINES {
+        let from_there = self.lines.values().filter(|visit| visit.coming.address == coming.address).count();
+        if self.lines.len() >= MAX_LINES || from_there >= MAX_LINES_FROM_ONE {
             return self.refuse(line, Trouble::Full);
         }
         let visit = Visit { coming, person: None, until: now + JOIN_WITHIN, credit: MAX_CREDIT, at: now };
@@ -292,7 +298,7 @@ impl Hall {
     ) -> Result<(), Trouble> {
         let visit = self.lines.get_mut(&line).ok_or(Trouble::Order)?;
         visit.until = now + TYPE_WITHIN;
-        let Coming { room: name_of_room, address, host } = visit.coming.clone();
+        let Coming { room: name_of_room, address, host, .. } = visit.coming.clone();
         if let Some(secret) = resume
             && let Some(place) = self.places.get_mut(&name_of_room)
             && let Some((person, before)) = place.room.resume(secret, line, now)
@@ -380,7 +386,7 @@ impl Hall {
             mode: if place.mixing.is_some_and(|(each, _)| each) { "mix" } else { "forward" },
             locked: place.room.is_locked(),
             broadcast: place.broadcast.then(|| stream_of(name)),
-            streams: if who.host { (self.means.streams)() } else { Vec::new() },
+            streams: if who.host { self.streams_for(line) } else { Vec::new() },
             ice_servers: self.settings.ice_servers.clone(),
             limits,
         };
@@ -388,6 +394,12 @@ impl Hall {
         self.say(line, &Told::Welcome(Box::new(welcome)));
         self.changed(name, now);
         self.say(line, &speaker);
+    }
+
+    /// The streams that who comes by a line may bring in.
+    fn streams_for(&self, line: Line) -> Vec<String> {
+        let Some(Visit { coming, .. }) = self.lines.get(&line) else { return Vec::new() };
+        (self.means.streams)().into_iter().filter(|stream| (coming.views)(stream)).collect()
     }
 
     /// Somebody came, went, or has something else on: everybody sees it, and is sent what follows.
@@ -483,9 +495,10 @@ impl Hall {
             }
             Said::Bring { stream } => {
                 // Two mirrors that face each other.
-                if stream == stream_of(name) || !(self.means.streams)().contains(&stream) {
+                if stream == stream_of(name) || !self.streams_for(line).contains(&stream) {
                     return Err(Trouble::Participant);
                 }
+                let place = self.places.get_mut(name).ok_or(Trouble::Order)?;
                 let camera = place.room.bring(&stream)?;
                 place.stage.bring(camera);
                 self.outputs.push_back(Output::Feed { room: name.to_owned(), stream, on: true });
@@ -628,18 +641,17 @@ impl Hall {
         self.settle(now);
     }
 
-    /// The next datagram that is to be sent: where to, and from which of the box's addresses.
-    pub fn write(&mut self) -> Option<(SocketAddr, SocketAddr, BytesMut)> {
+    /// Sends all that is to be sent: where to, from which of the box's addresses, and what.
+    pub fn write(&mut self, mut send: impl FnMut(SocketAddr, SocketAddr, &[u8])) {
         for (name, place) in &mut self.places {
-            if let Some((who, to, from, contents)) = place.stage.write() {
+            place.stage.write(|who, to, from, contents| {
                 // Who answers a check from there owns the address: everything else can be from anybody.
-                if stun::is_stun(&contents) {
+                if stun::is_success(contents) {
                     self.by_address.insert(to, (name.clone(), who));
                 }
-                return Some((to, from, contents));
-            }
+                send(to, from, contents);
+            });
         }
-        None
     }
 
     /// An access unit of a stream that a room has brought in; `None`: the stream is over.

@@ -7,6 +7,7 @@ use super::room::{PersonId, id_text};
 use super::seats::Seats;
 use super::stage::MIX;
 use crate::webrtc::Kind;
+use crate::webrtc::codecs;
 use crate::webrtc::peer::{Identity, OutId, Peer, Sent, Settings};
 use bytes::Bytes;
 use std::collections::BTreeMap;
@@ -126,10 +127,11 @@ impl Member {
         now: Instant,
     ) -> Result<String, Trouble> {
         let Offer { connection, sdp, tracks } = offer;
-        if connection < self.connection || (connection == self.connection && self.link.is_none()) {
+        if connection < self.connection {
             return Err(Trouble::Order);
         }
-        if connection > self.connection {
+        // After a failure the number may be the same.
+        if connection > self.connection || self.link.is_none() {
             self.hang_up();
             self.connection = connection;
             let settings = Settings { receives: true, estimates: true };
@@ -304,6 +306,13 @@ impl Member {
 
 /// The places for the box's media in an offer: sound, pictures.
 fn places(sdp: &str) -> (usize, usize) {
+    let (audio, video) = places_offered(sdp);
+    // Where our codec isn't in, a section is refused, and the others are good.
+    let of = |kind, places| if codecs::has(sdp, kind) { places } else { 0 };
+    (of(Kind::Audio, audio), of(Kind::Video, video))
+}
+
+fn places_offered(sdp: &str) -> (usize, usize) {
     let (mut audio, mut video, mut kind) = (0, 0, None);
     for line in sdp.lines().map(str::trim_end) {
         match line {
@@ -333,7 +342,7 @@ mod tests {
     fn places_of_an_offer_are_counted() {
         let sdp = "v=0\r\nm=application 9 x\r\na=recvonly\r\nm=audio 9 x\r\na=sendonly\r\nm=audio 9 x\r\na=recvonly\r\n\
                    m=video 9 x\r\na=recvonly\r\na=recvonly\r\nm=video 9 x\na=recvonly\n";
-        assert_eq!(places(sdp), (1, 2));
-        assert_eq!(places(""), (0, 0));
+        assert_eq!(places_offered(sdp), (1, 2));
+        assert_eq!(places_offered(""), (0, 0));
     }
 }

@@ -221,9 +221,7 @@ impl Task {
         while let Some((room, mix)) = self.hall.next_mix() {
             self.mix(room, mix);
         }
-        while let Some((to, from, contents)) = self.hall.write() {
-            self.outlet.send(to, from, &contents);
-        }
+        self.hall.write(|to, from, contents| self.outlet.send(to, from, contents));
     }
 
     /// From a mixer.

@@ -12,7 +12,7 @@ use crate::webrtc::Kind;
 use crate::webrtc::inbound::Packet;
 use crate::webrtc::packets::Packets;
 use crate::webrtc::peer::{Identity, PeerEvent, rtp};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -219,12 +219,15 @@ impl Stage {
         peers.filter_map(|link| link.peer.next_timeout()).fold(self.next_tick, Instant::min)
     }
 
-    /// The next datagram that is to be sent: for whom, where to, and from which of the box's addresses.
-    pub fn write(&mut self) -> Option<(PersonId, SocketAddr, SocketAddr, BytesMut)> {
-        self.members.iter_mut().find_map(|(who, member)| {
-            let (to, from, contents) = member.link.as_mut()?.peer.write()?;
-            Some((*who, to, from, contents))
-        })
+    /// Sends all that is to be sent: for whom, where to, from which of the box's addresses, and what. One peer after
+    /// the other: to look whether one has something costs.
+    pub fn write(&mut self, mut send: impl FnMut(PersonId, SocketAddr, SocketAddr, &[u8])) {
+        for (who, member) in &mut self.members {
+            let Some(link) = &mut member.link else { continue };
+            while let Some((to, from, contents)) = link.peer.write() {
+                send(*who, to, from, &contents);
+            }
+        }
     }
 
     fn drain(&mut self, room: &Room, who: PersonId, now: Instant) {
@@ -331,7 +334,9 @@ impl Stage {
         }
         let mixed = self.is_mixed();
         for (who, member) in &mut self.members {
-            if mixed {
+            // Who isn't on the list hears and sees nobody.
+            let listed = participants.contains(who);
+            if mixed && listed {
                 member.wishes = vec![(MIX, Source::Mix, u32::MAX)];
                 if let Some((audio, video)) = member.wants_more(1, 1) {
                     self.acts.push(Act::Tell(*who, Told::Receive { audio, video }));
@@ -342,7 +347,7 @@ impl Stage {
                 }
                 continue;
             }
-            let others: Vec<_> = participants.iter().filter(|other| *other != who).copied().collect();
+            let others: Vec<_> = participants.iter().filter(|other| listed && *other != who).copied().collect();
             let there = |wish: &&(PersonId, Source, u32)| others.contains(&wish.0);
             let shown = member.wishes.iter().filter(there).count();
             if let Some((audio, video)) = member.wants_more(others.len(), shown) {

@@ -64,7 +64,7 @@ pub(super) fn hall(settings: Settings) -> Hall {
             number = number.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             number
         }),
-        streams: Box::new(|| vec!["camera".to_owned()]),
+        streams: Box::new(|| vec!["camera".to_owned(), "vestry".to_owned()]),
         unix_ms: Box::new(|| 7),
     };
     Hall::new(settings, means)
@@ -72,7 +72,8 @@ pub(super) fn hall(settings: Settings) -> Hall {
 
 pub(super) fn coming(line: u64) -> Coming {
     let address = IpAddr::from([10, 0, 0, u8::try_from(line + 10).expect("few")]);
-    Coming { room: "choir".to_owned(), address, host: false }
+    let views = std::sync::Arc::new(|stream: &str| stream != "vestry");
+    Coming { room: "choir".to_owned(), address, host: false, views }
 }
 
 /// What a line was told, and how it was closed.
@@ -172,6 +173,9 @@ fn hosts_mute_remove_lock_and_bring_and_others_do_not() {
     assert!(types(&said).contains(&"muted"), "{said:?}");
     assert!(!hall.rooms()[0].participants[1].audio);
     hall.said(1, r#"{"type":"bring","stream":"nothing"}"#, now);
+    hall.said(1, r#"{"type":"bring","stream":"vestry"}"#, now);
+    let (said, _) = told(&mut hall, 1);
+    assert_eq!(said.last().expect("an answer")["code"], "participant", "not a stream that they may view");
     hall.said(1, r#"{"type":"bring","stream":"camera"}"#, now);
     let feed = |on| Output::Feed { room: "choir".to_owned(), stream: "camera".to_owned(), on };
     let outputs: Vec<_> = std::iter::from_fn(|| hall.next_output()).collect();
@@ -435,9 +439,7 @@ impl Net {
 
     fn fly(&mut self) {
         let mut out = Vec::new();
-        while let Some((to, from, bytes)) = self.hall.write() {
-            out.push((from, to, bytes));
-        }
+        self.hall.write(|to, from, bytes| out.push((from, to, BytesMut::from(bytes))));
         for client in &mut self.clients {
             while let Some(TaggedBytesMut { message, .. }) = client.connection.poll_write() {
                 out.push((client.address, ours(), message));

@@ -1,5 +1,6 @@
 //! What is negotiated: H.264 and Opus, what goes with their packets, and how loss is told of.
 
+use super::packets::Kind;
 use rtc::peer_connection::configuration::media_engine::{MIME_TYPE_H264, MIME_TYPE_OPUS, MIME_TYPE_RTX, MediaEngine};
 use rtc::rtp_transceiver::rtp_sender::{
     RTCPFeedback, RTCRtpCodec, RTCRtpCodecParameters, RTCRtpHeaderExtensionCapability, RtpCodecKind,
@@ -74,10 +75,16 @@ pub fn opus() -> RTCRtpCodec {
 /// Whether an offer has any media, and one of these codecs for some of it; `rtc` calls an offer with others nonsense.
 /// An offer without media is left to it.
 pub fn are_in(offer: &str) -> bool {
-    let mut codecs = offer.lines().filter_map(|line| line.strip_prefix("a=rtpmap:")?.split_once(' ')).peekable();
-    let ours = |name: &str| {
-        let name = name.to_ascii_lowercase();
-        name.starts_with("h264/") || name.starts_with("opus/")
-    };
-    codecs.peek().is_none() || codecs.any(|(_, name)| ours(name.trim()))
+    names(offer).next().is_none() || has(offer, Kind::Video) || has(offer, Kind::Audio)
+}
+
+/// Whether an offer has the codec of a kind.
+pub fn has(offer: &str, kind: Kind) -> bool {
+    let ours = if kind == Kind::Video { "h264" } else { "opus" };
+    names(offer).any(|name| name.eq_ignore_ascii_case(ours))
+}
+
+fn names(offer: &str) -> impl Iterator<Item = &str> {
+    let mapped = offer.lines().filter_map(|line| line.strip_prefix("a=rtpmap:")?.split_once(' '));
+    mapped.filter_map(|(_, codec)| codec.trim().split('/').next())
 }

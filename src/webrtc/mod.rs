@@ -9,7 +9,7 @@
 
 mod again;
 pub mod branch;
-mod codecs;
+pub mod codecs;
 pub mod feeder;
 pub mod inbound;
 pub mod packets;

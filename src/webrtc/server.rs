@@ -43,8 +43,8 @@ const MEDIA_QUEUE: usize = 256;
 const COMMAND_QUEUE: usize = 64;
 /// Datagrams that are read before others get their turn.
 const READ_AT_ONCE: usize = 64;
-/// Larger than any datagram that a peer sends.
-const DATAGRAM: usize = 2_048;
+/// As much as the kernel hands over at once: datagrams of one sender come joined (GRO).
+const RECEIVE_BUFFER: usize = 1 << 16;
 /// How often viewers are told when a picture was taken.
 const TELL_CAPTURE_EVERY: Duration = Duration::from_millis(500);
 
@@ -159,6 +159,7 @@ impl Server {
             by_address: HashMap::new(),
             feeders: BTreeMap::new(),
             audience: Arc::clone(&audience),
+            buffer: vec![0; RECEIVE_BUFFER],
         };
         Ok((Self { commands, address, audience }, task.run(orders)))
     }
@@ -258,7 +259,6 @@ struct Session {
     /// As the last answer had it: a restart changes it.
     ufrag: String,
     answer: String,
-    addresses: Vec<SocketAddr>,
     began: Instant,
     deadline: Instant,
 }
@@ -274,6 +274,8 @@ struct Task {
     by_address: HashMap<SocketAddr, u64>,
     feeders: BTreeMap<String, Feeder>,
     audience: Audience,
+    /// Of [`RECEIVE_BUFFER`] bytes.
+    buffer: Vec<u8>,
 }
 
 impl Task {
@@ -331,7 +333,7 @@ impl Task {
 
     /// Whether somebody at `from` may come.
     fn has_room(&self, from: IpAddr) -> Result<(), OfferError> {
-        let coming = || self.sessions.values().filter(|session| !session.peer.is_connected());
+        let coming = || self.sessions.values().filter(|session| !session.peer.has_come());
         let from_there = coming().filter(|session| session.from == from).count();
         let full = self.sessions.len() >= MAX_PEERS || coming().count() >= MAX_COMING;
         if full || from_there >= MAX_COMING_FROM_ONE { Err(OfferError::Full) } else { Ok(()) }
@@ -393,8 +395,8 @@ impl Task {
         let key = self.next;
         self.next += 1;
         self.by_ufrag.insert(ufrag.clone(), key);
-        let (addresses, answer, began) = (Vec::new(), sdp.clone(), Instant::now());
-        let session = Session { id: id.clone(), from, peer, role, ufrag, answer, addresses, began, deadline: began };
+        let (answer, began) = (sdp.clone(), Instant::now());
+        let session = Session { id: id.clone(), from, peer, role, ufrag, answer, began, deadline: began };
         self.sessions.insert(key, session);
         self.settle(key);
         Ok(Answer { id, sdp })
@@ -403,7 +405,13 @@ impl Task {
     fn again(&mut self, id: &str, offer: &str) -> Result<String, OfferError> {
         let key = self.named(id).ok_or(OfferError::NoSession)?;
         let session = self.sessions.get_mut(&key).ok_or(OfferError::NoSession)?;
-        let sdp = session.peer.answer(offer, Instant::now()).map_err(|error| refused(&error))?;
+        let sdp = match session.peer.answer(offer, Instant::now()) {
+            Ok(sdp) => sdp,
+            Err(error) => {
+                self.settle(key);
+                return Err(refused(&error));
+            }
+        };
         let ufrag = ufrag(&sdp).ok_or_else(|| refused(&"no user name came of it"))?.to_owned();
         session.answer.clone_from(&sdp);
         if session.ufrag != ufrag {
@@ -426,7 +434,7 @@ impl Task {
     }
 
     fn receive(&mut self) {
-        let mut buffer = [0; DATAGRAM];
+        let mut buffer = std::mem::take(&mut self.buffer);
         for _ in 0..READ_AT_ONCE {
             let mut meta = [RecvMeta::default()];
             let read = self.outlet.socket.try_io(Interest::READABLE, || {
@@ -434,7 +442,7 @@ impl Task {
                 self.outlet.state.recv(UdpSockRef::from(&self.outlet.socket), &mut slices, &mut meta)
             });
             if read.is_err() {
-                return;
+                break;
             }
             let [meta] = meta;
             let whole = buffer.get(..meta.len).unwrap_or_default();
@@ -444,6 +452,7 @@ impl Task {
                 self.datagram(from, SocketAddr::new(to, self.outlet.port), datagram);
             }
         }
+        self.buffer = buffer;
     }
 
     fn datagram(&mut self, from: SocketAddr, to: SocketAddr, datagram: &[u8]) {
@@ -509,7 +518,7 @@ impl Task {
                     continue;
                 }
             }
-            if !session.peer.is_connected() && session.began + CONNECT_WITHIN <= now {
+            if !session.peer.has_come() && session.began + CONNECT_WITHIN <= now {
                 self.end(key);
             } else {
                 self.settle(key);
@@ -565,8 +574,7 @@ impl Task {
     fn flush(&mut self, key: u64) {
         let Some(session) = self.sessions.get_mut(&key) else { return };
         while let Some((destination, from, contents)) = session.peer.write() {
-            if stun::is_stun(&contents) && !session.addresses.contains(&destination) {
-                session.addresses.push(destination);
+            if stun::is_success(&contents) {
                 self.by_address.insert(destination, key);
             }
             self.outlet.send(destination, from, &contents);
@@ -582,6 +590,10 @@ impl Task {
     }
 
     fn end(&mut self, key: u64) -> Option<Role> {
+        if let Some(session) = self.sessions.get_mut(&key) {
+            session.peer.close();
+            self.flush(key);
+        }
         let session = self.sessions.remove(&key)?;
         self.by_ufrag.remove(&session.ufrag);
         self.by_address.retain(|_, owner| *owner != key);

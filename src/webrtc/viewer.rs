@@ -1,5 +1,6 @@
 //! Somebody who watches a stream: which of its packets go to the peer, and when it can begin. Sans-IO.
 
+use super::codecs;
 use super::packets::{Kind, Packets};
 use super::peer::{Identity, OutId, Peer, PeerEvent, Sent, Settings};
 use rtc::shared::error::Error;
@@ -18,8 +19,8 @@ struct Outgoing {
 
 /// What goes out to the peer beside it.
 pub struct Viewer {
-    video: Outgoing,
-    audio: Outgoing,
+    video: Option<Outgoing>,
+    audio: Option<Outgoing>,
     /// A picture was sent that it could begin with.
     begun: bool,
     connected: Option<Instant>,
@@ -44,17 +45,21 @@ impl Viewer {
         let [video, video_again, audio, audio_again] = numbers.ssrcs;
         let [video_first, audio_first] = numbers.sequence_numbers;
         // One group, so that browsers keep picture and sound in step.
-        let video = peer.add_outgoing(Kind::Video, "box", [video, video_again])?;
-        let audio = peer.add_outgoing(Kind::Audio, "box", [audio, audio_again])?;
+        // A section without our codec is refused by itself, and the other one played.
+        let mut outgoing = |kind, ssrcs, sequence_number| {
+            // One group, so that browsers keep picture and sound in step.
+            let id = codecs::has(offer, kind).then(|| peer.add_outgoing(kind, "box", ssrcs)).transpose()?;
+            Ok::<_, Error>(id.map(|id| Outgoing { id, sequence_number }))
+        };
+        let video = outgoing(Kind::Video, [video, video_again], video_first)?;
+        let audio = outgoing(Kind::Audio, [audio, audio_again], audio_first)?;
         let answer = peer.answer(offer, now)?;
-        let video = Outgoing { id: video, sequence_number: video_first };
-        let audio = Outgoing { id: audio, sequence_number: audio_first };
         Ok((peer, Self { video, audio, begun: false, connected: None }, answer))
     }
 
     /// Whether the peer takes the stream's pictures or its sound.
     pub fn takes_any(&self, peer: &Peer) -> bool {
-        peer.takes(self.video.id) || peer.takes(self.audio.id)
+        [&self.video, &self.audio].into_iter().flatten().any(|outgoing| peer.takes(outgoing.id))
     }
 
     /// Whether a key frame is to be asked for.
@@ -65,7 +70,7 @@ impl Viewer {
                 (self.begun, self.connected) = (false, Some(now));
                 true
             }
-            PeerEvent::KeyFrameWanted(out) => *out == self.video.id,
+            PeerEvent::KeyFrameWanted(out) => self.video.as_ref().is_some_and(|video| *out == video.id),
             _ => false,
         }
     }
@@ -88,6 +93,7 @@ impl Viewer {
             }
             Kind::Audio => &mut self.audio,
         };
+        let Some(outgoing) = outgoing else { return };
         let last = packets.payloads.len().saturating_sub(1);
         for (index, payload) in packets.payloads.iter().enumerate() {
             let sent = Sent {

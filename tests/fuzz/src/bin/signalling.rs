@@ -1,10 +1,11 @@
 //! Any text as what people say to rooms: each line is a WebSocket's number, seconds that pass, and a message.
 #![no_main]
+#![allow(clippy::disallowed_methods, reason = "simulated time begins somewhere")]
 
 use capturebox::meet::hall::{Coming, Hall, Means, Mixing, Settings};
 use capturebox::webrtc::peer::Identity;
 use capturebox::webrtc::server::certificate;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 static IDENTITY: LazyLock<Identity> = LazyLock::new(|| Identity {
@@ -42,13 +43,14 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
         match message {
             b"open" => {
                 let room = ["a", "b", "c"][line as usize % 3].to_owned();
-                hall.open(line, Coming { room, address: [10, 0, 0, line as u8].into(), host: line == 7 }, now);
+                let address = [10, 0, 0, line as u8].into();
+                hall.open(line, Coming { room, address, host: line == 7, views: Arc::new(|_| true) }, now);
             }
             b"lost" => hall.lost(line, now),
             _ => hall.said(line, &String::from_utf8_lossy(message), now),
         }
         while hall.next_output().is_some() {}
-        while hall.write().is_some() {}
+        hall.write(|_, _, _| {});
         let rooms = hall.rooms();
         assert!(rooms.len() <= 2);
         for room in rooms {
