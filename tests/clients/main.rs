@@ -36,6 +36,7 @@ mod players;
 mod plays;
 mod protocol;
 mod reload;
+mod rooms;
 mod settings;
 mod setup;
 mod webhooks;
