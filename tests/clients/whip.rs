@@ -77,8 +77,8 @@ fn send(box_: &Appliance, method: &str, path: &str, headers: &str, body: &str) -
     http::parse(&answer, false).expect("HTTP")
 }
 
-/// By how much the beeps of the stream `stage` come after the flashes, s.
-fn offsets(box_: &Appliance) -> Vec<f64> {
+/// The stream `stage` is H.264 and AAC, and its beeps come with the flashes.
+fn in_step(box_: &Appliance) {
     // What is recorded is of a time when it was published already.
     wait_until("the stream to be live", Duration::from_secs(20), || {
         box_.log().iter().any(|line| line.contains("stage: video is live"))
@@ -106,7 +106,10 @@ fn offsets(box_: &Appliance) -> Vec<f64> {
         })
         .collect();
     println!("the sound is late by, s: {offsets:.3?}");
-    offsets
+    // A picture of a page is up to two frames old, and its sound has a buffer; a busy machine holds up one or the other.
+    let mut off: Vec<f64> = offsets.iter().map(|offset| offset.abs()).collect();
+    off.sort_by(f64::total_cmp);
+    assert!(off[off.len() / 2] < 0.080 && off[off.len() - 1] < 0.250, "{offsets:?}");
 }
 
 #[test]
@@ -118,9 +121,7 @@ fn what_a_browser_publishes_plays_as_hls_with_sound_in_step() {
     let second = post(&box_, "/stage/whip", "application/sdp", "v=0\r\n");
     assert_eq!(second.status, 409, "{}", second.text());
 
-    let offsets = offsets(&box_);
-    // A picture of the canvas is up to two frames old, and the browser's sound has a buffer.
-    assert!(offsets.iter().all(|offset| offset.abs() < 0.120), "{offsets:?}");
+    in_step(&box_);
 
     let end = publisher.finish();
     println!("{end}");
@@ -137,8 +138,7 @@ fn what_aiortc_publishes_plays_as_hls_with_sound_in_step() {
     let box_ = Appliance::start(&format!("{OPEN}{CONFIGURED}"));
     let (publisher, begun) = Publisher::aiortc(&box_, "/stage/whip", 22, &[]);
     assert_eq!(begun["status"], 201, "{begun}");
-    let offsets = offsets(&box_);
-    assert!(offsets.iter().all(|offset| offset.abs() < 0.120), "{offsets:?}");
+    in_step(&box_);
     assert_eq!(publisher.finish()["left"], 200);
 }
 
@@ -147,8 +147,25 @@ fn five_lost_in_a_hundred_at_40_ms_are_hardly_missed() {
     let box_ = Appliance::start(&format!("{OPEN}{CONFIGURED}"));
     let (publisher, begun) = Publisher::aiortc(&box_, "/stage/whip", 22, &["--loss", "0.05", "--delay", "20"]);
     assert_eq!(begun["status"], 201, "{begun}");
-    let offsets = offsets(&box_);
-    assert!(offsets.iter().all(|offset| offset.abs() < 0.150), "{offsets:?}");
+    in_step(&box_);
+    // The network is gone from one moment to the next; who comes back finds the place free before the box gives the
+    // old connection up.
+    drop(publisher);
+    std::thread::sleep(Duration::from_secs(5));
+    let (publisher, begun) = Publisher::aiortc(&box_, "/stage/whip", 1, &[]);
+    assert_eq!(begun["status"], 201, "{begun}");
+    assert_eq!(publisher.finish()["left"], 200);
+}
+
+#[test]
+fn of_a_simulcast_the_largest_layer_is_shown() {
+    let box_ = Appliance::start(&format!("{OPEN}{CONFIGURED}"));
+    let (publisher, begun) = Publisher::start(&box_, "/stage/whip", 40, "layers");
+    assert_eq!(begun["status"], 201, "{begun}");
+    wait_until("the largest layer", Duration::from_secs(35), || {
+        let status: Value = serde_json::from_str(box_.get("/api/v1/streams/stage").text()).expect("JSON");
+        status.to_string().contains("\"width\":960")
+    });
     drop(publisher);
 }
 

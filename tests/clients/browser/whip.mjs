@@ -1,11 +1,13 @@
 // Publishes from a page of Chromium by WHIP: a picture that flashes and a tone that beeps at every whole second of
 // one clock, so that what comes out elsewhere tells how far the two are apart.
-//   node whip.mjs ORIGIN PATH SECONDS [TURN_AFTER_SECONDS]
+//   node whip.mjs ORIGIN PATH SECONDS [TURN_AFTER_SECONDS|layers]
 // Prints a line of JSON once it is connected, and another one at the end. With TURN_AFTER_SECONDS, the picture is
-// turned from landscape to portrait then, as a phone's is.
+// turned from landscape to portrait then, as a phone's is. With layers, it is sent in three sizes (simulcast).
 import { chromium } from "playwright-core";
 
-const [origin, path, seconds, turnAfter] = process.argv.slice(2);
+const [origin, path, seconds, special] = process.argv.slice(2);
+const layers = special === "layers";
+const turnAfter = special && !layers ? Number(special) : null;
 const FLAGS = [
   "--no-sandbox",
   "--disable-gpu",
@@ -15,7 +17,7 @@ const FLAGS = [
 ];
 
 // Runs in the page.
-async function publish({ path, turnAfter }) {
+async function publish({ path, turnAfter, layers }) {
   const sound = new AudioContext();
   await sound.resume();
   const tone = new OscillatorNode(sound, { frequency: 1_000 });
@@ -30,7 +32,7 @@ async function publish({ path, turnAfter }) {
   }
 
   const canvas = document.body.appendChild(document.createElement("canvas"));
-  [canvas.width, canvas.height] = [640, 360];
+  [canvas.width, canvas.height] = layers ? [960, 540] : [640, 360];
   const context = canvas.getContext("2d");
   const draw = () => {
     const now = sound.currentTime;
@@ -49,7 +51,9 @@ async function publish({ path, turnAfter }) {
   const peer = new RTCPeerConnection();
   window.peer = peer;
   for (const track of media.getTracks()) {
-    const transceiver = peer.addTransceiver(track, { direction: "sendonly", streams: [media] });
+    const sizes = [["low", 4], ["middle", 2], ["high", 1]].map(([rid, scaleResolutionDownBy]) => ({ rid, scaleResolutionDownBy }));
+    const sendEncodings = layers && track.kind === "video" ? sizes : [{}];
+    const transceiver = peer.addTransceiver(track, { direction: "sendonly", streams: [media], sendEncodings });
     if (track.kind === "video") {
       const h264 = RTCRtpSender.getCapabilities("video").codecs.filter(({ mimeType }) => mimeType === "video/H264");
       transceiver.setCodecPreferences(h264);
@@ -72,7 +76,7 @@ try {
   const page = await browser.newPage();
   // A page of the box's own; what it shows is of no interest.
   await page.goto(`${origin}/assets/none`);
-  const begun = await page.evaluate(publish, { path, turnAfter: turnAfter ? Number(turnAfter) : null });
+  const begun = await page.evaluate(publish, { path, turnAfter, layers });
   console.log(JSON.stringify(begun));
   if (begun.status === 201) {
     await page.waitForTimeout(Number(seconds) * 1_000);
