@@ -6,10 +6,11 @@
 //!                      └─▶ stage ── seats ─▶ forward ─▶ what each receives
 //! ```
 //!
-//! `message` is what is said over a WebSocket, which
-//! `PROTOCOL.md` beside this file describes; `room` is who is in a room and what they may; `speaker` who
-//! speaks; `seats` which of the others one receives, `forward` their packets under one numbering. `tap` is what a room's mixer (`mix`) is told, `broadcast` the
-//! mixer and the stream that it becomes.
+//! `message` is what is said over a WebSocket, which `PROTOCOL.md` beside this file describes; `hall` all rooms and
+//! those who knock, `shell` its task; `room` is who is in a room and what they may, `speaker` who speaks; `stage` is
+//! a room's media, `member` those of one person, `flow` one RTP stream that comes; `seats` which of the others one
+//! receives, `forward` their packets under one numbering. `tap` is what a room's mixer (`mix`) is told, `broadcast`
+//! the mixer and the stream that it becomes.
 //! Not here: WebSockets (`http`), connections (`webrtc`), who may come at all (`access`).
 
 mod broadcast;

@@ -120,6 +120,21 @@ fn what_comes_out_of_turn_is_refused_and_ends() {
 }
 
 #[test]
+fn an_offer_that_cannot_be_answered_ends_nothing_but_its_connection() {
+    let now = Instant::now();
+    let mut hall = hall(settings());
+    hall.open(1, coming(1), now);
+    hall.said(1, r#"{"type":"join","name":"A"}"#, now);
+    for connection in [1, 1, 2] {
+        hall.said(1, &json!({ "type": "offer", "connection": connection, "sdp": "v=0" }).to_string(), now);
+        let (said, closed) = told(&mut hall, 1);
+        assert_eq!((said.last().map(|one| one["code"].clone()), closed), (Some(json!("offer")), None));
+    }
+    hall.said(1, r#"{"type":"offer","connection":1,"sdp":"v=0"}"#, now);
+    assert_eq!(told(&mut hall, 1).1, Some(close::REFUSED), "one that has ended");
+}
+
+#[test]
 fn floods_end_and_a_quick_conversation_does_not() {
     let mut now = Instant::now();
     let mut hall = hall(settings());
