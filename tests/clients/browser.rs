@@ -1,6 +1,7 @@
 //! The pages in Debian's Chromium, headless: what a viewer sees and hears; below, what the console does.
 
 mod console;
+mod publish;
 mod real_time;
 mod rooms;
 
