@@ -7,6 +7,7 @@
 use super::again;
 use super::codecs;
 use super::packets::Kind;
+use super::path::Path;
 use super::rtcp::{self, Ears, Heard, Hearing};
 use super::stun;
 use bytes::{Bytes, BytesMut};
@@ -45,10 +46,8 @@ use std::time::{Duration, Instant};
 
 pub use rtc::rtp;
 
-/// ICE calls a peer disconnected after so long without a check, and failed after so long again. Some peers check
-/// every 5 s only.
-const DISCONNECTED: Duration = Duration::from_secs(15);
-const FAILED: Duration = Duration::from_secs(10);
+/// `rtc` would watch one pair of addresses only; [`Path`] says when a peer is gone.
+const OFF: Duration = Duration::ZERO;
 const KEEP_ALIVE: Duration = Duration::from_secs(2);
 /// How often one packet is asked for again: repairs by RTX aren't seen, and it would be asked for for ever.
 const NACKS_A_PACKET: u16 = 4;
@@ -162,6 +161,7 @@ pub struct Peer {
     channels_opened: usize,
     ssrcs: BTreeSet<u32>,
     answered: BTreeSet<SocketAddr>,
+    path: Path,
 }
 
 impl Peer {
@@ -190,7 +190,7 @@ impl Peer {
         let setting_engine = SettingEngineBuilder::new()
             .with_lite(true)
             .with_answering_dtls_role(RTCDtlsRole::Server)
-            .with_ice_timeouts(Some(DISCONNECTED), Some(FAILED), Some(KEEP_ALIVE))
+            .with_ice_timeouts(Some(OFF), Some(OFF), Some(KEEP_ALIVE))
             .build();
         let certificates = vec![identity.certificate.clone()];
         let connection = RTCPeerConnectionBuilder::new()
@@ -215,6 +215,7 @@ impl Peer {
             channels_opened: 0,
             ssrcs: BTreeSet::new(),
             answered: BTreeSet::new(),
+            path: Path::default(),
         })
     }
 
@@ -364,6 +365,7 @@ impl Peer {
         }
         let transport =
             TransportContext { local_addr: to, peer_addr: from, transport_protocol: TransportProtocol::UDP, ecn: None };
+        self.path.read(from, to, datagram, now);
         let message = BytesMut::from(datagram);
         // What can't be read is nobody's loss but the sender's.
         if let Err(error) = self.connection.handle_read(TaggedBytesMut { now, transport, message }) {
@@ -377,10 +379,13 @@ impl Peer {
             log::debug!("webrtc: {error}");
         }
         self.settle();
+        if self.path.takes_loss(now) {
+            self.events.push_back(PeerEvent::Over);
+        }
     }
 
     pub fn next_timeout(&mut self) -> Option<Instant> {
-        self.connection.poll_timeout()
+        self.connection.poll_timeout().into_iter().chain(self.path.deadline()).min()
     }
 
     /// The next datagram that is to be sent: to whom, and from which of the box's addresses.
@@ -389,7 +394,8 @@ impl Peer {
         if stun::is_success(&message) {
             self.answered.insert(transport.peer_addr);
         }
-        Some((transport.peer_addr, transport.local_addr, message))
+        let (peer, local) = self.path.write(transport.peer_addr, transport.local_addr, &message);
+        Some((peer, local, message))
     }
 
     /// Whether a datagram is one that `rtc` may see: it remembers, before it knows whether something is genuine.

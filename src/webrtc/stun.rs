@@ -3,6 +3,7 @@
 const COOKIE: [u8; 4] = [0x21, 0x12, 0xA4, 0x42];
 const HEADER_LEN: usize = 20;
 const USERNAME: u16 = 0x0006;
+const USE_CANDIDATE: u16 = 0x0025;
 const ICE_CONTROLLED: u16 = 0x8029;
 const BINDING_REQUEST: u16 = 0x0001;
 const BINDING_SUCCESS: u16 = 0x0101;
@@ -27,6 +28,11 @@ pub fn local_ufrag(datagram: &[u8]) -> Option<&str> {
 /// `rtc` would begin to.
 pub fn is_of_controlled(datagram: &[u8]) -> bool {
     attributes(datagram).any(|(kind, _)| kind == ICE_CONTROLLED)
+}
+
+/// Whether a request chooses the way that it came by (RFC 8445, 7.1.1).
+pub fn nominates(datagram: &[u8]) -> bool {
+    attributes(datagram).any(|(kind, _)| kind == USE_CANDIDATE)
 }
 
 /// Those of a request, by kind, up to what can't be read.

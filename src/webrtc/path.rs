@@ -1,0 +1,124 @@
+//! By which way a peer is reached, and whether it is still there: it says so by its connectivity checks. Sans-IO.
+//!
+//! `rtc` stays with the first pair of addresses that was nominated. A peer with two interfaces, as a laptop on cable
+//! and Wi-Fi, nominates another one a moment later and lets go of the first (RFC 8445 §7.3.2 has the lite side follow).
+
+use super::stun;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+/// A peer that isn't heard for so long is gone. Some check every 5 s only.
+const SILENT: Duration = Duration::from_secs(25);
+
+/// A check that came, until it is answered: only the answer says that it was the peer's.
+#[derive(Debug, Clone, Copy)]
+struct Check {
+    peer: SocketAddr,
+    local: SocketAddr,
+    nominates: bool,
+    at: Instant,
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub struct Path {
+    check: Option<Check>,
+    nominated: Option<(SocketAddr, SocketAddr)>,
+    heard: Option<Instant>,
+}
+
+impl Path {
+    /// A datagram came, `from` the peer, `to` one of the box's addresses.
+    pub fn read(&mut self, from: SocketAddr, to: SocketAddr, datagram: &[u8], now: Instant) {
+        if stun::local_ufrag(datagram).is_some() {
+            self.check = Some(Check { peer: from, local: to, nominates: stun::nominates(datagram), at: now });
+        }
+    }
+
+    /// A datagram is to go to `peer` from `local`: where it does go, and where from.
+    pub fn write(&mut self, peer: SocketAddr, local: SocketAddr, datagram: &[u8]) -> (SocketAddr, SocketAddr) {
+        if !stun::is_stun(datagram) {
+            return self.nominated.unwrap_or((peer, local));
+        }
+        if stun::is_success(datagram)
+            && let Some(check) = self.check.take_if(|check| check.peer == peer)
+        {
+            self.heard = Some(check.at);
+            if check.nominates {
+                self.nominated = Some((check.peer, check.local));
+            }
+        }
+        (peer, local)
+    }
+
+    /// When the peer is gone unless it is heard before.
+    pub fn deadline(&self) -> Option<Instant> {
+        Some(self.heard? + SILENT)
+    }
+
+    /// Whether it is gone; said once.
+    pub fn takes_loss(&mut self, now: Instant) -> bool {
+        let gone = self.deadline().is_some_and(|deadline| deadline <= now);
+        if gone {
+            self.heard = None;
+        }
+        gone
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RTP: [u8; 12] = [0x80; 12];
+
+    fn address(port: u16) -> SocketAddr {
+        SocketAddr::from(([192, 0, 2, 1], port))
+    }
+
+    /// A check, as far as it matters here, and the answer to it.
+    fn check(nominates: bool) -> Vec<u8> {
+        let mut attributes = b"\x00\x06\x00\x03a:b\x00".to_vec();
+        if nominates {
+            attributes.extend([0, 0x25, 0, 0]);
+        }
+        let mut datagram = vec![0, 1, 0, attributes.len() as u8, 0x21, 0x12, 0xA4, 0x42];
+        datagram.extend([7; 12]);
+        datagram.extend(attributes);
+        datagram
+    }
+
+    fn answer() -> Vec<u8> {
+        let mut datagram = vec![1, 1, 0, 0, 0x21, 0x12, 0xA4, 0x42];
+        datagram.extend([7; 12]);
+        datagram
+    }
+
+    #[test]
+    fn media_follows_the_last_nomination_that_was_answered() {
+        let (mut path, now, ours) = (Path::default(), Instant::now(), address(1));
+        assert_eq!(path.write(address(2), ours, &RTP), (address(2), ours), "as rtc has it");
+        path.read(address(2), ours, &check(true), now);
+        path.write(address(2), ours, &answer());
+        path.read(address(3), address(9), &check(false), now);
+        path.write(address(3), address(9), &answer());
+        assert_eq!(path.write(address(2), ours, &RTP), (address(2), ours), "a check alone changes nothing");
+        path.read(address(3), address(9), &check(true), now);
+        assert_eq!(path.write(address(2), ours, &RTP), (address(2), ours), "nor does what anybody may send");
+        path.write(address(3), address(9), &answer());
+        assert_eq!(path.write(address(2), ours, &RTP), (address(3), address(9)));
+        assert_eq!(path.write(address(2), ours, &answer()), (address(2), ours), "answers go where they were asked for");
+    }
+
+    #[test]
+    fn who_is_not_heard_is_gone_once() {
+        let (mut path, began, ours) = (Path::default(), Instant::now(), address(1));
+        assert!(!path.takes_loss(began + 2 * SILENT), "who never was there isn't gone");
+        path.read(address(2), ours, &check(false), began);
+        assert_eq!(path.deadline(), None, "anybody may send that");
+        path.write(address(2), ours, &answer());
+        assert!(!path.takes_loss(began + SILENT - Duration::from_millis(1)));
+        assert!(path.takes_loss(began + SILENT));
+        assert!(!path.takes_loss(began + SILENT));
+    }
+}
