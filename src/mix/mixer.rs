@@ -65,12 +65,20 @@ impl Queue {
     }
 
     fn drop_pictures(&mut self, (whose, what): (PersonId, Source)) {
-        let before = self.inputs.len();
-        self.inputs.retain(
-            |input| !matches!(input, Input::Picture { person, source, .. } if (*person, *source) == (whose, what)),
-        );
+        let is_theirs = |input: &Input| matches!(input, Input::Picture { person, source, .. } if (*person, *source) == (whose, what));
+        let is_key = |input: &Input| matches!(input, Input::Picture { unit, .. } if unit.keyframe);
+        // A mixer that hardly gets to anything still shows who it is.
+        let kept = self.inputs.iter().rposition(|input| is_theirs(input) && is_key(input));
+        let (before, mut at) = (self.inputs.len(), 0);
+        self.inputs.retain(|input| {
+            at += 1;
+            !is_theirs(input) || kept == Some(at - 1)
+        });
         self.dropped += (before - self.inputs.len()) as u64;
         self.pictures.remove(&(whose, what));
+        if kept.is_some() {
+            self.pictures.insert((whose, what), 1);
+        }
         self.inputs.push_back(Input::PicturesLost { person: whose, source: what });
     }
 
@@ -274,7 +282,7 @@ mod tests {
             queue.push(picture(&mut encoder, 1, 100, number));
         }
         queue.push(picture(&mut encoder, 2, 100, 100));
-        assert_eq!(queue.dropped, PICTURES as u64);
+        assert_eq!(queue.dropped, PICTURES as u64 - 1, "all but the key frame");
         let kinds: Vec<_> = std::iter::from_fn(|| queue.pop())
             .map(|input| match input {
                 Input::Sound { .. } => "sound",
@@ -283,7 +291,7 @@ mod tests {
                 _ => "other",
             })
             .collect();
-        assert_eq!(kinds, ["sound", "lost", "picture", "picture"]);
+        assert_eq!(kinds, ["sound", "picture", "lost", "picture", "picture"]);
         assert!(queue.pictures.is_empty());
     }
 
