@@ -67,6 +67,7 @@ impl Path {
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "some moment to count from")]
 mod tests {
     use super::*;
 
