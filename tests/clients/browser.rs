@@ -1,5 +1,6 @@
 //! The pages in Debian's Chromium, headless: what a viewer sees and hears; below, what the console does.
 
+mod broadcast;
 mod console;
 mod publish;
 mod real_time;
