@@ -69,8 +69,6 @@ impl Path {
 #[cfg(test)]
 #[allow(clippy::disallowed_methods, reason = "some moment to count from")]
 mod tests {
-    #![allow(clippy::disallowed_methods, reason = "simulated time begins somewhere")]
-
     use super::*;
 
     const RTP: [u8; 12] = [0x80; 12];
