@@ -43,7 +43,7 @@ fn check_accepts_the_example() {
     let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("capturebox.example.toml");
     let example = example.to_str().expect("UTF-8");
     let output = capturebox(&["check", "--config", example]);
-    let expected = format!("{example}: good; streams: camera, desk, film, relay, test\n");
+    let expected = format!("{example}: good; streams: camera, desk, film, relay, stage, test\n");
     assert_eq!(result(&output), (Some(0), expected.as_str(), ""));
 }
 
