@@ -400,7 +400,8 @@ proptest! {
                 quiet = packager.quiet();
             }
         }
-        prop_assert!(slept * 4 > units, "{slept} of {units}");
+        // Of a part with only two or three pictures, next to each one closes something.
+        prop_assert!(part_ms < 160 || slept * 4 > units, "{slept} of {units}");
     }
 
     #[test]
