@@ -28,6 +28,9 @@ const RATE: Timescale = Timescale::SOUND;
 /// pipe, below what a player has buffered.
 const UNITS_LATE: Duration = Duration::from_millis(300);
 
+/// How far behind the present a source's sound may run, as it does behind a program that began on a busy machine.
+const SOURCE_BEHIND: Duration = Duration::from_secs(2);
+
 /// The source's own Opus has to be away for so long before it is encoded here in its place: longer than what is late
 /// or lost, shorter than a viewer's patience.
 const OPUS_AWAY: Duration = Duration::from_millis(300);
@@ -110,6 +113,23 @@ struct Relay {
     end: i64,
     /// When the source is overdue and silence stands in.
     overdue: MonoTime,
+    /// How far behind the present its sound was seen to run when silence was there before it: silence must wait for
+    /// so long, or it would always be ahead, and no sound could take its place.
+    behind: Duration,
+}
+
+impl Relay {
+    /// Sound came whose place silence has taken.
+    fn was_early(&mut self, unit: &AccessUnit, now: MonoTime) {
+        let end = unit.dts.saturating_add(i64::from(unit.duration));
+        let behind = MonoTime::from_ticks(end, self.track.timescale).until(now);
+        // Older sound is no measure: its clock is off, or it was held up once.
+        if behind > self.behind && behind <= SOURCE_BEHIND {
+            self.behind = behind;
+        }
+        let waits = MonoTime::from_ticks(self.end, self.track.timescale) + self.behind + UNITS_LATE;
+        self.overdue = self.overdue.max(waits);
+    }
 }
 
 /// Opus of the source's own, which comes out of a contributor's hands.
@@ -311,8 +331,12 @@ impl AudioLine {
     /// frames of AAC can't be cut.
     fn relay(&mut self, track: Arc<Track>, unit: AccessUnit, now: MonoTime) {
         let half = i64::from(unit.duration / 2);
-        if self.ended || self.relay.as_ref().is_some_and(|relay| unit.dts + half < relay.end) {
+        let covered = self.relay.as_mut().filter(|relay| unit.dts.saturating_add(half) < relay.end);
+        if self.ended || covered.is_some() {
             self.report.dropped_units.add(1);
+            if let Some(relay) = covered {
+                relay.was_early(&unit, now);
+            }
             return;
         }
         self.publisher.set_state(Kind::Audio, SourceState::Live);
@@ -332,7 +356,8 @@ impl AudioLine {
             self.measure(&track, &unit, now);
             self.publisher.push(&track, unit);
         }
-        self.relay = Some(Relay { track, end, overdue: now + UNITS_LATE });
+        let behind = self.relay.as_ref().map_or(Duration::ZERO, |relay| relay.behind);
+        self.relay = Some(Relay { track, end, overdue: now + behind + UNITS_LATE, behind });
     }
 
     /// Measures sound that goes straight through, while somebody looks.

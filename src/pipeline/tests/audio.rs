@@ -135,6 +135,39 @@ fn encoded_sound_goes_straight_through_and_silence_bridges_its_absence() {
 }
 
 #[test]
+fn sound_that_comes_back_further_behind_takes_the_place_of_the_silence_and_keeps_it() {
+    for behind in [Duration::from_millis(400), Duration::from_millis(1_500)] {
+        let mut rig = Rig::new(false);
+        let theirs = theirs();
+        rig.unit(&theirs);
+        rig.pass(Duration::from_secs(5));
+        drain(&mut rig.reader);
+        // From now on all of it comes so much later than it was made, and in bursts.
+        let begun = rig.now;
+        let mut sent = 0_u32;
+        while sent < 470 {
+            rig.pass(Duration::from_millis(200));
+            while begun + behind + sent * Duration::from_nanos(21_333_333) <= rig.now {
+                let dts = (begun + sent * Duration::from_nanos(21_333_333)).ticks(theirs.timescale);
+                let data = Bytes::from_static(b"theirs");
+                let unit = AccessUnit { dts, pts: dts, duration: 1_024, keyframe: true, data };
+                rig.line.handle(Mail::Unit { track: Arc::clone(&theirs), unit }, rig.now);
+                sent += 1;
+            }
+        }
+        let units = drain(&mut rig.reader);
+        let silent = units.iter().rposition(|(_, unit)| unit.data != "theirs").expect("silence at first");
+        let last = units[silent].1.dts - begun.ticks(theirs.timescale);
+        let lasted = Duration::from_nanos(u64::try_from(last).expect("later") * 1_000_000_000 / 48_000);
+        assert!(lasted <= behind + Duration::from_millis(400), "{behind:?} behind: silence for {lasted:?}");
+        for pair in units.windows(2) {
+            let gap = pair[1].1.dts - pair[0].1.dts - 1_024;
+            assert!((-512..=1_024).contains(&gap), "{gap}");
+        }
+    }
+}
+
+#[test]
 fn a_source_without_sound_makes_no_track() {
     let mut rig = Rig::new(false);
     rig.pass(Duration::from_secs(10));
