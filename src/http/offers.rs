@@ -15,7 +15,7 @@ use crate::config::WebrtcConfig;
 use crate::control::{ControlError, Invitation, State};
 use crate::media::Codec;
 use crate::stream::Stream;
-use crate::webrtc::server::{Answer, OfferError, Server};
+use crate::webrtc::server::{Answer, Guest, OfferError, Server};
 use bytes::Bytes;
 use hyper::header::{
     ACCEPT, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_EXPOSE_HEADERS,
@@ -24,7 +24,6 @@ use hyper::header::{
 use hyper::http::request::Parts;
 use hyper::{HeaderMap, Response, StatusCode};
 use std::fmt::Display;
-use std::net::IpAddr;
 use std::sync::Arc;
 
 const SDP: &str = "application/sdp";
@@ -124,13 +123,13 @@ impl RealTime {
         if self.server.leave(session.to_owned()).await { open(status(StatusCode::OK)) } else { no_session() }
     }
 
-    /// Answers somebody at `from` who wants to watch.
+    /// Answers somebody who wants to watch.
     pub async fn watch(
         &self,
         stream: Arc<Stream>,
         state: Option<State>,
         offer: String,
-        from: IpAddr,
+        guest: Guest,
     ) -> Response<Body> {
         if state != Some(State::Running) {
             let mut response = refused(StatusCode::CONFLICT, "The stream is stopped; there is nothing to see.\n");
@@ -143,17 +142,17 @@ impl RealTime {
             return refused(StatusCode::NOT_ACCEPTABLE, text);
         }
         let path = format!("/{}/whep", stream.name());
-        match self.server.watch(stream, offer, from).await {
+        match self.server.watch(stream, offer, guest).await {
             Ok(answer) => self.created(answer, &path),
             Err(error) => failed(&error),
         }
     }
 
     /// Answers somebody who wants to publish, and may.
-    pub async fn publish(&self, invitation: Invitation, offer: String, from: IpAddr) -> Response<Body> {
+    pub async fn publish(&self, invitation: Invitation, offer: String, guest: Guest) -> Response<Body> {
         let Invitation { stream, claim, key_frame_every } = invitation;
         let path = format!("/{}/whip", stream.name());
-        match self.server.publish(stream, claim, key_frame_every, offer, from).await {
+        match self.server.publish(stream, claim, key_frame_every, offer, guest).await {
             Ok(answer) => self.created(answer, &path),
             Err(error) => failed(&error),
         }

@@ -15,13 +15,14 @@ use super::rooms;
 use super::route::Route;
 use super::setup::Setup;
 use super::watch::Limits;
-use crate::access::{Access, Credential, Refusal, Who, is_key};
+use crate::access::{Access, Action, Caller as Asker, Credential, Refusal, Who, is_key};
 use crate::control::{Control, Served};
 use crate::meet::Rooms;
 use crate::snapshot::Snapshots;
 use crate::stream::{Stream, Streams};
 use crate::system::Status;
 use crate::time::Epoch;
+use crate::webrtc::server::Guest;
 use bytes::Bytes;
 use hyper::body::SizeHint;
 use hyper::header::{
@@ -32,7 +33,6 @@ use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode};
 use std::fmt::Display;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::time::MissedTickBehavior;
 
@@ -252,9 +252,10 @@ impl Site {
                 if let Err(refused) = access::decide(&self.access, &asker, caller, head, needs, name) {
                     return closing(shared(turned_away(head, refused)));
                 }
+                let guest = self.guest(caller, asker, needs, name);
                 if needs == Needs::Publish {
                     return match offers::offer(head, limits, body).await {
-                        Ok(offer) => self.publish(real_time, name, offer, caller.address.ip()).await,
+                        Ok(offer) => self.publish(real_time, name, offer, guest).await,
                         Err(response) => closing(response),
                     };
                 }
@@ -262,7 +263,7 @@ impl Site {
                     return closing(shared(problem(StatusCode::NOT_FOUND, "There is no stream of that name.\n")));
                 };
                 match offers::offer(head, limits, body).await {
-                    Ok(offer) => real_time.watch(stream, self.control.state(name), offer, caller.address.ip()).await,
+                    Ok(offer) => real_time.watch(stream, self.control.state(name), offer, guest).await,
                     Err(response) => closing(response),
                 }
             }
@@ -270,9 +271,19 @@ impl Site {
         }
     }
 
-    async fn publish(&self, real_time: &RealTime, name: &str, offer: String, from: IpAddr) -> Response<Body> {
+    /// Who was let in just now, and stays for as long as they would be again.
+    fn guest(&self, caller: &Caller, asker: Asker, needs: Needs, stream: &str) -> Guest {
+        let (access, stream) = (Arc::clone(&self.access), stream.to_owned());
+        let may_stay = Box::new(move || {
+            let action = if needs == Needs::Publish { Action::Publish(&stream) } else { Action::View(&stream) };
+            access.decide(&asker, &action, access::now()).is_ok()
+        });
+        Guest { from: caller.address.ip(), may_stay }
+    }
+
+    async fn publish(&self, real_time: &RealTime, name: &str, offer: String, guest: Guest) -> Response<Body> {
         match self.control.invite(name).await {
-            Ok(invitation) => real_time.publish(invitation, offer, from).await,
+            Ok(invitation) => real_time.publish(invitation, offer, guest).await,
             Err(error) => RealTime::no_place(error),
         }
     }

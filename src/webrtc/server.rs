@@ -45,6 +45,8 @@ const COMMAND_QUEUE: usize = 64;
 const READ_AT_ONCE: usize = 64;
 /// As much as the kernel hands over at once: datagrams of one sender come joined (GRO).
 const RECEIVE_BUFFER: usize = 1 << 16;
+/// How often it is looked at whether a guest may stay.
+const MAY_STAY_EVERY: Duration = Duration::from_secs(5);
 /// How often viewers are told when a picture was taken.
 const TELL_CAPTURE_EVERY: Duration = Duration::from_millis(500);
 
@@ -65,6 +67,14 @@ pub enum OfferError {
     Ending,
 }
 
+/// Somebody whose offer is to be answered.
+pub struct Guest {
+    /// Where the offer came from.
+    pub from: IpAddr,
+    /// Whether what let them in still does: rights end, while sessions go on.
+    pub may_stay: Box<dyn Fn() -> bool + Send>,
+}
+
 /// A peer that may come now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
@@ -79,7 +89,7 @@ enum Command {
     Watch {
         stream: Arc<Stream>,
         offer: String,
-        from: IpAddr,
+        guest: Guest,
         reply: Reply<Answer>,
     },
     Publish {
@@ -87,7 +97,7 @@ enum Command {
         claim: Claim,
         key_frame_every: Duration,
         offer: String,
-        from: IpAddr,
+        guest: Guest,
         reply: Reply<Answer>,
     },
     /// A later offer of a session: other tracks, or an ICE restart.
@@ -173,12 +183,12 @@ impl Server {
         lock(&self.audience).get(stream).copied().unwrap_or_default()
     }
 
-    /// Answers somebody at `from` who wants to watch a stream.
-    pub async fn watch(&self, stream: Arc<Stream>, offer: String, from: IpAddr) -> Result<Answer, OfferError> {
-        self.ask(|reply| Command::Watch { stream, offer, from, reply }).await
+    /// Answers somebody who wants to watch a stream.
+    pub async fn watch(&self, stream: Arc<Stream>, offer: String, guest: Guest) -> Result<Answer, OfferError> {
+        self.ask(|reply| Command::Watch { stream, offer, guest, reply }).await
     }
 
-    /// Answers somebody at `from` who wants to publish into a stream, and takes its place once the offer is good.
+    /// Answers somebody who wants to publish into a stream, and takes its place once the offer is good.
     /// `key_frame_every`: how often a key frame is asked for.
     pub async fn publish(
         &self,
@@ -186,9 +196,9 @@ impl Server {
         claim: Claim,
         key_frame_every: Duration,
         offer: String,
-        from: IpAddr,
+        guest: Guest,
     ) -> Result<Answer, OfferError> {
-        self.ask(|reply| Command::Publish { stream, claim, key_frame_every, offer, from, reply }).await
+        self.ask(|reply| Command::Publish { stream, claim, key_frame_every, offer, guest, reply }).await
     }
 
     /// Answers a later offer of a session.
@@ -252,8 +262,9 @@ enum Role {
 
 struct Session {
     id: String,
-    /// Where its offer came from.
-    from: IpAddr,
+    guest: Guest,
+    /// When it is looked at whether the guest may stay.
+    looks: Instant,
     peer: Peer,
     role: Role,
     /// As the last answer had it: a restart changes it.
@@ -299,11 +310,11 @@ impl Task {
     /// Who asked and left in the meantime is gone by its deadline, so that nobody may hear an answer.
     fn order(&mut self, order: Command, media: &mpsc::Sender<Media>) {
         match order {
-            Command::Watch { stream, offer, from, reply } => {
-                drop(reply.send(self.watch(&stream, &offer, from, media)));
+            Command::Watch { stream, offer, guest, reply } => {
+                drop(reply.send(self.watch(&stream, &offer, guest, media)));
             }
-            Command::Publish { stream, claim, key_frame_every, offer, from, reply } => {
-                let _ = reply.send(self.publish((stream, claim), key_frame_every, &offer, from));
+            Command::Publish { stream, claim, key_frame_every, offer, guest, reply } => {
+                let _ = reply.send(self.publish((stream, claim), key_frame_every, &offer, guest));
             }
             Command::Again { id, offer, reply } => drop(reply.send(self.again(&id, &offer))),
             Command::Candidates { id, candidates, reply } => drop(reply.send(self.candidates(&id, &candidates))),
@@ -334,7 +345,7 @@ impl Task {
     /// Whether somebody at `from` may come.
     fn has_room(&self, from: IpAddr) -> Result<(), OfferError> {
         let coming = || self.sessions.values().filter(|session| !session.peer.has_come());
-        let from_there = coming().filter(|session| session.from == from).count();
+        let from_there = coming().filter(|session| session.guest.from == from).count();
         let full = self.sessions.len() >= MAX_PEERS || coming().count() >= MAX_COMING;
         if full || from_there >= MAX_COMING_FROM_ONE { Err(OfferError::Full) } else { Ok(()) }
     }
@@ -343,10 +354,10 @@ impl Task {
         &mut self,
         stream: &Arc<Stream>,
         offer: &str,
-        from: IpAddr,
+        guest: Guest,
         media: &mpsc::Sender<Media>,
     ) -> Result<Answer, OfferError> {
-        self.has_room(from)?;
+        self.has_room(guest.from)?;
         if !codecs::are_in(offer) {
             return Err(OfferError::NoCodec);
         }
@@ -355,14 +366,14 @@ impl Task {
             ssrcs: [random_u32()?, random_u32()?, random_u32()?, random_u32()?],
             sequence_numbers: [random_u32()? as u16, random_u32()? as u16],
         };
-        let identity = self.outlet.identity(from);
+        let identity = self.outlet.identity(guest.from);
         let (peer, viewer, sdp) = Viewer::answer(offer, &identity, numbers, now).map_err(|e| refused(&e))?;
         if !viewer.takes_any(&peer) {
             return Err(OfferError::NoCodec);
         }
         let name = stream.name().to_owned();
         let role = Role::Viewer { stream: name.clone(), viewer, told_capture: now, counted: false };
-        let answer = self.begin(from, peer, role, sdp)?;
+        let answer = self.begin(guest, peer, role, sdp)?;
         let feeder = self.feeders.entry(name).or_insert_with(|| Feeder::start(stream, media.clone(), now));
         feeder.viewers += 1;
         Ok(answer)
@@ -373,30 +384,31 @@ impl Task {
         (stream, claim): (Arc<Stream>, Claim),
         key_frame_every: Duration,
         offer: &str,
-        from: IpAddr,
+        guest: Guest,
     ) -> Result<Answer, OfferError> {
-        self.has_room(from)?;
+        self.has_room(guest.from)?;
         if !codecs::are_in(offer) {
             return Err(OfferError::NoCodec);
         }
-        let identity = self.outlet.identity(from);
+        let identity = self.outlet.identity(guest.from);
         let (peer, sdp) = Publisher::answer(offer, &identity, Instant::now()).map_err(|error| refused(&error))?;
         if !accepts_all(&sdp) {
             return Err(OfferError::NoCodec);
         }
         let publisher = Publisher::new(stream, claim.take()?, key_frame_every);
-        self.begin(from, peer, Role::Publisher(Box::new(publisher)), sdp)
+        self.begin(guest, peer, Role::Publisher(Box::new(publisher)), sdp)
     }
 
     /// Takes in a peer that has its answer.
-    fn begin(&mut self, from: IpAddr, peer: Peer, role: Role, sdp: String) -> Result<Answer, OfferError> {
+    fn begin(&mut self, guest: Guest, peer: Peer, role: Role, sdp: String) -> Result<Answer, OfferError> {
         let ufrag = ufrag(&sdp).ok_or_else(|| refused(&"no user name came of it"))?.to_owned();
         let id = session_id()?;
         let key = self.next;
         self.next += 1;
         self.by_ufrag.insert(ufrag.clone(), key);
         let (answer, began) = (sdp.clone(), Instant::now());
-        let session = Session { id: id.clone(), from, peer, role, ufrag, answer, began, deadline: began };
+        let looks = began + MAY_STAY_EVERY;
+        let session = Session { id: id.clone(), guest, looks, peer, role, ufrag, answer, began, deadline: began };
         self.sessions.insert(key, session);
         self.settle(key);
         Ok(Answer { id, sdp })
@@ -507,6 +519,14 @@ impl Task {
             self.sessions.iter().filter(|(_, session)| session.deadline <= now).map(|(key, _)| *key).collect();
         for key in due {
             let Some(session) = self.sessions.get_mut(&key) else { continue };
+            if session.looks <= now {
+                session.looks = now + MAY_STAY_EVERY;
+                if !(session.guest.may_stay)() {
+                    log::info!("webrtc: somebody at {} may no longer be here, and was sent away", session.guest.from);
+                    self.end(key);
+                    continue;
+                }
+            }
             session.peer.timeout(now);
             if let Role::Publisher(publisher) = &mut session.role {
                 if let Err(error) = publisher.timeout(&mut session.peer, moment(now)) {
@@ -584,7 +604,7 @@ impl Task {
             Role::Publisher(publisher) => publisher.next_timeout(moment(now)),
             Role::Viewer { .. } => None,
         };
-        let next = session.peer.next_timeout().into_iter().chain(role).min().unwrap_or(now + CONNECT_WITHIN);
+        let next = session.peer.next_timeout().into_iter().chain(role).fold(session.looks, Instant::min);
         // A timeout that is due again and again must not keep the others from their turn.
         session.deadline = next.clamp(now + Duration::from_millis(1), now + CONNECT_WITHIN);
     }

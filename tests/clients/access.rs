@@ -1,9 +1,11 @@
 //! A box with a stream for token holders alone: claimed with its code, played by ffmpeg with a token,
-//! refused without.
+//! refused without; and sent away from real time once the token is revoked.
 
-use crate::admin::{cookie, send};
-use crate::appliance::{Appliance, Folder};
+use crate::admin::{access, cookie, send, sign_in};
+use crate::appliance::{Appliance, Folder, PATIENCE, wait_until};
 use crate::ffmpeg::ffprobe;
+use crate::whep;
+use std::time::Duration;
 
 const STREAM: &str = "[streams.camera]\ninput = { source = \"test\", size = \"320x240\", fps = 30 }\n\
     [streams.camera.access]\nview = \"token\"\n";
@@ -43,4 +45,31 @@ fn a_player_with_a_token_plays_and_one_without_does_not() {
     assert_eq!(send(&box_, "DELETE", &format!("/api/v1/tokens/{id}"), &cookie, "").status, 204);
     assert_eq!(box_.get(&path).status, 401, "revoked");
     assert_eq!(box_.get(&rendition).status, 401, "and its key with it");
+}
+
+#[test]
+fn who_watches_in_real_time_is_sent_away_when_the_token_is_revoked() {
+    let box_ = Appliance::start(&format!("{}{STREAM}", access()));
+    let cookie = sign_in(&box_);
+    let made = send(&box_, "POST", "/api/v1/tokens", &cookie, r#"{"name":"tv","streams":["camera"],"view":true}"#);
+    let made: serde_json::Value = serde_json::from_str(made.text()).expect("JSON");
+    let (id, token) = (made["id"].as_str().expect("an id"), made["token"].as_str().expect("a token"));
+    assert_eq!(whep::watch(&box_.url("/camera/whep?token=wrong"), &[])["status"], 401);
+
+    let viewers = || {
+        let stream = send(&box_, "GET", "/api/v1/streams/camera", &cookie, "");
+        let stream: serde_json::Value = serde_json::from_str(stream.text()).expect("JSON");
+        stream["viewers"].as_u64().expect("a number")
+    };
+    let url = box_.url(&format!("/camera/whep?token={token}"));
+    let report = std::thread::scope(|scope| {
+        let watching = scope.spawn(|| whep::watch(&url, &[]));
+        wait_until("somebody to watch", PATIENCE, || viewers() == 1);
+        assert_eq!(send(&box_, "DELETE", &format!("/api/v1/tokens/{id}"), &cookie, "").status, 204);
+        wait_until("nobody to watch", Duration::from_secs(8), || viewers() == 0);
+        watching.join().expect("a report")
+    });
+    assert!(report["pictures"].as_u64().is_some_and(|pictures| pictures > 0), "{report}");
+    assert_eq!(report["deleted"], serde_json::json!([404, 404]), "it was over before");
+    assert!(box_.log().iter().any(|line| line.contains("was sent away")));
 }

@@ -49,7 +49,7 @@ pub fn port(box_: &mut Appliance) -> SocketAddr {
     address.and_then(|address| address.parse().ok()).unwrap_or_else(|| panic!("no address in {line:?}"))
 }
 
-fn watch(url: &str, more: &[&str]) -> Value {
+pub fn watch(url: &str, more: &[&str]) -> Value {
     let (path, seconds) = (format!("PYTHONPATH={AIORTC}"), SECONDS.to_string());
     let mut arguments = vec![path.as_str(), "PYTHONDONTWRITEBYTECODE=1", "python3", VIEWER, url, &seconds];
     arguments.extend(more);
