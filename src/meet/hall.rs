@@ -5,8 +5,8 @@
 
 use super::member::Offer;
 use super::message::{Bounds, IceServer, On, Participant, Said, Told, Trouble, VERSION, Welcome, close, name};
-use super::room::{Joining, Line, PLACE_KEPT, Password, PersonId, Room, digest, id_text};
-use super::stage::{Act, MIX, Stage};
+use super::room::{Joining, Line, MIX, PLACE_KEPT, Password, PersonId, Room, digest, id_text};
+use super::stage::{Act, Stage};
 use crate::mix::{self, Input, Layout};
 use crate::webrtc::Kind;
 use crate::webrtc::packets::Packets;
@@ -146,9 +146,18 @@ pub struct RoomStatus {
 struct Visit {
     coming: Coming,
     person: Option<PersonId>,
-    until: Instant,
+    came: Instant,
+    /// They have tried to come in, and get time to type a password.
+    tried: bool,
     credit: Duration,
     at: Instant,
+}
+
+impl Visit {
+    /// Whoever is nobody by then is sent away.
+    fn until(&self) -> Instant {
+        self.came + if self.tried { TYPE_WITHIN } else { JOIN_WITHIN }
+    }
 }
 
 struct Place {
@@ -218,7 +227,7 @@ impl Hall {
         if self.lines.len() >= MAX_LINES || from_there >= MAX_LINES_FROM_ONE {
             return self.refuse(line, Trouble::Full);
         }
-        let visit = Visit { coming, person: None, until: now + JOIN_WITHIN, credit: MAX_CREDIT, at: now };
+        let visit = Visit { coming, person: None, came: now, tried: false, credit: MAX_CREDIT, at: now };
         self.lines.insert(line, visit);
     }
 
@@ -297,7 +306,7 @@ impl Hall {
         now: Instant,
     ) -> Result<(), Trouble> {
         let visit = self.lines.get_mut(&line).ok_or(Trouble::Order)?;
-        visit.until = now + TYPE_WITHIN;
+        visit.tried = true;
         let Coming { room: name_of_room, address, host, .. } = visit.coming.clone();
         if let Some(secret) = resume
             && let Some(place) = self.places.get_mut(&name_of_room)
@@ -715,7 +724,7 @@ impl Hall {
     }
 
     pub fn timeout(&mut self, now: Instant) {
-        let late = self.lines.iter().filter(|(_, visit)| visit.person.is_none() && visit.until <= now);
+        let late = self.lines.iter().filter(|(_, visit)| visit.person.is_none() && visit.until() <= now);
         let late: Vec<_> = late.map(|(line, _)| *line).collect();
         for line in late {
             self.lines.remove(&line);
@@ -746,7 +755,7 @@ impl Hall {
     pub fn next_timeout(&mut self) -> Option<Instant> {
         let rooms =
             self.places.values_mut().flat_map(|place| [Some(place.stage.next_timeout()), place.room.next_timeout()]);
-        let lines = self.lines.values().filter(|visit| visit.person.is_none()).map(|visit| Some(visit.until));
+        let lines = self.lines.values().filter(|visit| visit.person.is_none()).map(|visit| Some(visit.until()));
         rooms.chain(lines).flatten().min()
     }
 

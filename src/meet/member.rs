@@ -3,9 +3,8 @@
 use super::flow::{Inflow, choose};
 use super::forward::{Flow, Forward, Incoming};
 use super::message::{Seat, Source, Trouble};
-use super::room::{PersonId, id_text};
+use super::room::{MIX, PersonId, id_text};
 use super::seats::Seats;
-use super::stage::MIX;
 use crate::webrtc::Kind;
 use crate::webrtc::codecs;
 use crate::webrtc::peer::{Identity, OutId, Peer, Sent, Settings};

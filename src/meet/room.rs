@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 pub type Line = u64;
 /// Somebody in a room; `p7` in messages.
 pub type PersonId = u32;
+/// Who the mix of all is, as if it were somebody; people are numbered from 1.
+pub const MIX: PersonId = 0;
 
 /// Nothing was heard for so long: gone for the others.
 pub const UNSEEN_AFTER: Duration = Duration::from_secs(10);

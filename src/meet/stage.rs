@@ -4,7 +4,7 @@ use super::flow::{Inflow, choose};
 use super::forward::{Flow, Incoming};
 use super::member::{Member, Offer};
 use super::message::{Participant, Quality, Source, Told, Trouble};
-use super::room::{PersonId, Room, id_text};
+use super::room::{MIX, PersonId, Room, id_text};
 use super::speaker::Speakers;
 use super::tap::Tap;
 use crate::mix::{self, BLOCK_FRAMES, Input, Layout};
@@ -26,9 +26,6 @@ const CHANNEL: &str = "room";
 /// Loss from which on a connection is not good any more, and from which on it is poor; of a hundred.
 const FAIR: u32 = 3;
 const POOR: u32 = 10;
-
-/// Who the mix of all is, as if it were somebody; people are numbered from 1.
-pub const MIX: PersonId = 0;
 
 /// What is to be done that the stage can't do.
 #[derive(Debug)]

@@ -173,6 +173,22 @@ fn passwords_are_asked_for_and_guessing_is_slow() {
 }
 
 #[test]
+fn who_is_asked_for_a_password_gets_time_to_type_it_once() {
+    let mut now = Instant::now();
+    let mut hall = hall(Settings { password: Some(super::digest("blue")), ..settings() });
+    hall.open(1, coming(1), now);
+    hall.said(1, r#"{"type":"join","name":"A"}"#, now);
+    for _ in 0..3 {
+        now += Duration::from_secs(35);
+        hall.said(1, r#"{"type":"join","name":"A","password":"red"}"#, now);
+        hall.timeout(now);
+        assert_eq!(told(&mut hall, 1).1, None);
+    }
+    hall.timeout(now + Duration::from_secs(15));
+    assert_eq!(told(&mut hall, 1).1, Some(close::REFUSED));
+}
+
+#[test]
 fn hosts_mute_remove_lock_and_bring_and_others_do_not() {
     let now = Instant::now();
     let mut hall = hall(settings());
