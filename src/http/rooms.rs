@@ -4,7 +4,7 @@ use super::access::{self, Caller};
 use super::body::Body;
 use super::problem::problem;
 use crate::access::{Access, Action, Caller as Asker};
-use crate::meet::message::{MAX_MESSAGE, SUBPROTOCOL};
+use crate::meet::message::{MAX_MESSAGE, SUBPROTOCOL, close};
 use crate::meet::{Coming, Push, Rooms, Visitor};
 use futures_util::{SinkExt, StreamExt};
 use hyper::header::{
@@ -62,11 +62,13 @@ pub fn enter(
     let (access, viewer) = (Arc::clone(decider), asker.clone());
     let views = Arc::new(move |stream: &str| access.decide(&viewer, &Action::View(stream), access::now()).is_ok());
     let coming = Coming { room: room.to_owned(), address: caller.address.ip().to_canonical(), host, views };
+    let (access, guest, room) = (Arc::clone(decider), asker.clone(), room.to_owned());
+    let may_stay = move || access.decide(&guest, &Action::Meet(&room), access::now()).is_ok();
     let rooms = Arc::clone(rooms);
     tokio::spawn(async move {
         let Ok(upgraded) = upgrade.await else { return };
         let Some(visitor) = rooms.open(coming).await else { return };
-        attend(upgraded, visitor).await;
+        attend(upgraded, visitor, may_stay).await;
     });
     let mut response = Response::new(Body::default());
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
@@ -86,8 +88,8 @@ fn listed<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item =
     lines.flat_map(|line| line.split(',')).map(str::trim)
 }
 
-/// Carries messages both ways until either side ends.
-async fn attend(upgraded: Upgraded, mut visitor: Visitor) {
+/// Carries messages both ways until either side ends, or the visitor may no longer be there.
+async fn attend(upgraded: Upgraded, mut visitor: Visitor, may_stay: impl Fn() -> bool) {
     let config = WebSocketConfig::default()
         .max_message_size(Some(MAX_MESSAGE))
         .max_frame_size(Some(MAX_MESSAGE))
@@ -121,10 +123,15 @@ async fn attend(upgraded: Upgraded, mut visitor: Visitor) {
             },
             pushed = visitor.pushed.recv() => match pushed {
                 Some(Push::Say(text)) => Message::text(text),
-                Some(Push::Close(code)) => Message::Close(Some(CloseFrame { code: code.into(), reason: "".into() })),
+                Some(Push::Close(code)) => closing(code),
                 None => return,
             },
             _ = ping.tick() => {
+                if !may_stay() {
+                    visitor.said(r#"{"type":"leave"}"#.to_owned()).await;
+                    let _ = timeout(WRITE_WITHIN, socket.send(closing(close::REMOVED))).await;
+                    return;
+                }
                 told_heard = false;
                 Message::Ping("".into())
             }
@@ -135,4 +142,8 @@ async fn attend(upgraded: Upgraded, mut visitor: Visitor) {
             return;
         }
     }
+}
+
+fn closing(code: u16) -> Message {
+    Message::Close(Some(CloseFrame { code: code.into(), reason: "".into() }))
 }

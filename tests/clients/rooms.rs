@@ -1,6 +1,7 @@
 //! Rooms over HTTP: three people with aiortc, who may come in, and what means harm at the WebSocket. Chromium meets in
 //! `browser`.
 
+use crate::admin::{access, send, sign_in};
 use crate::appliance::Appliance;
 use crate::ffmpeg::run;
 use crate::http::{exchange, parse};
@@ -25,9 +26,9 @@ fn three_people_with_aiortc_meet_and_one_comes_back() {
 
 type Socket = WebSocket<TcpStream>;
 
-/// Opens the WebSocket of a room.
-fn open(box_: &Appliance, room: &str) -> Socket {
-    let url = box_.url(&format!("/rooms/{room}/ws")).replace("http://", "ws://");
+/// Opens the WebSocket of a room. `query`: what follows its address.
+fn open(box_: &Appliance, room: &str, query: &str) -> Socket {
+    let url = box_.url(&format!("/rooms/{room}/ws{query}")).replace("http://", "ws://");
     let mut request = url.into_client_request().expect("a request");
     request.headers_mut().insert("sec-websocket-protocol", "capturebox.room.v1".parse().expect("a value"));
     let stream = TcpStream::connect(box_.address()).expect("connects");
@@ -56,10 +57,26 @@ fn told(socket: &mut Socket, kind: &str) -> Result<Value, Option<u16>> {
 }
 
 fn join(box_: &Appliance, room: &str) -> Socket {
-    let mut socket = open(box_, room);
+    let mut socket = open(box_, room, "");
     say(&mut socket, &json!({ "type": "join", "name": "Ada" }));
     told(&mut socket, "welcome").expect("in");
     socket
+}
+
+#[test]
+fn who_may_no_longer_be_there_is_put_out() {
+    let box_ = Appliance::start(&format!("{}[rooms]\njoin = \"token\"\n{STREAM}", access()));
+    let cookie = sign_in(&box_);
+    let asked = r#"{"name":"singer","streams":["room-choir"],"publish":true}"#;
+    let made: Value = serde_json::from_str(send(&box_, "POST", "/api/v1/tokens", &cookie, asked).text()).expect("JSON");
+    let (id, token) = (made["id"].as_str().expect("an id"), made["token"].as_str().expect("a token"));
+    let mut socket = open(&box_, "choir", &format!("?token={token}"));
+    say(&mut socket, &json!({ "type": "join", "name": "Ada" }));
+    told(&mut socket, "welcome").expect("in");
+    assert_eq!(send(&box_, "DELETE", &format!("/api/v1/tokens/{id}"), &cookie, "").status, 204);
+    assert_eq!(told(&mut socket, "nothing"), Err(Some(4001)));
+    let rooms = send(&box_, "GET", "/api/v1/rooms", &cookie, "");
+    assert!(!rooms.text().contains("Ada"), "the place is free: {}", rooms.text());
 }
 
 const UPGRADE: [(&str, &str); 5] = [
@@ -106,7 +123,7 @@ fn harm_ends_its_own_websocket_and_nobody_elses() {
     let mut ada = join(&box_, "choir");
     let refused = Err(Some(4_000));
 
-    let mut nonsense = open(&box_, "choir");
+    let mut nonsense = open(&box_, "choir", "");
     say(&mut nonsense, &json!({ "type": "dance" }));
     assert_eq!(told(&mut nonsense, "error").map(|told| told["code"].clone()), Ok(json!("malformed")));
     assert_eq!(told(&mut nonsense, "none"), refused);
@@ -115,15 +132,15 @@ fn harm_ends_its_own_websocket_and_nobody_elses() {
     binary.send(Message::binary(vec![0; 100])).expect("sent");
     assert_eq!(told(&mut binary, "none"), refused);
 
-    let mut early = open(&box_, "choir");
+    let mut early = open(&box_, "choir", "");
     say(&mut early, &json!({ "type": "offer", "connection": 1, "sdp": "v=0" }));
     assert_eq!(told(&mut early, "none"), refused);
 
-    let mut long = open(&box_, "choir");
+    let mut long = open(&box_, "choir", "");
     let _ = long.send(Message::text("x".repeat(70_000)));
     assert!(told(&mut long, "none").is_err());
 
-    let mut unmasked = open(&box_, "choir");
+    let mut unmasked = open(&box_, "choir", "");
     unmasked.get_mut().write_all(&[0x81, 0x02, b'{', b'}']).expect("written");
     assert!(told(&mut unmasked, "none").is_err());
 
