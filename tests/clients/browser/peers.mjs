@@ -1,23 +1,9 @@
 // Chromium with a fake camera and microphone, and how to see and hear what its pages show.
-import { chromium } from "playwright-core";
+import { launch as launchChromium, PEER_FLAGS } from "./chromium.mjs";
 
 const PATIENCE_MS = 45_000;
-const FLAGS = [
-  "--no-sandbox",
-  "--disable-gpu",
-  "--disable-quic",
-  "--no-first-run",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync",
-  "--autoplay-policy=no-user-gesture-required",
-  "--allow-loopback-in-peer-connection",
-  "--use-fake-device-for-media-stream",
-  "--use-fake-ui-for-media-stream",
-];
 
-export const launch = (...flags) =>
-  chromium.launch({ executablePath: "/usr/bin/chromium", headless: true, args: [...FLAGS, ...flags] });
+export const launch = (...flags) => launchChromium([...PEER_FLAGS, ...flags]);
 
 /** A page with what went wrong on it; `expected` are errors that belong to the test. */
 export async function open(browser, url, options = {}, expected = /$^/) {

@@ -10,6 +10,7 @@ import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { chromium } from "playwright-core";
+import { CHROMIUM, FLAGS } from "./chromium.mjs";
 
 const [url, seconds, screenshot, authority] = process.argv.slice(2);
 const START_MS = 30_000;
@@ -82,19 +83,9 @@ if (authority) {
 }
 const context = await chromium.launchPersistentContext(join(profile, "profile"), {
   env: authority ? { ...process.env, HOME: join(profile, "home"), XDG_DATA_HOME: join(profile, "home/.local/share") } : process.env,
-  executablePath: "/usr/bin/chromium",
-  headless: true,
+  ...CHROMIUM,
   viewport: { width: 1280, height: 900 },
-  args: [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--autoplay-policy=no-user-gesture-required",
-  ],
+  args: FLAGS,
 });
 try {
   const page = await context.newPage();

@@ -5,6 +5,7 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import axe from "axe-core";
 import { launch, open, until } from "./peers.mjs";
+import { leads } from "./proxy.mjs";
 
 const [url, screenshots] = process.argv.slice(2);
 const WINDOWS = { phone: { viewport: { width: 360, height: 780 }, isMobile: true, hasTouch: true }, desktop: { viewport: { width: 1280, height: 900 } } };
@@ -55,10 +56,16 @@ try {
   const violations = await looksRight(page, "publish-before");
   const level = await until("the level meter", () => page.getByRole("meter").getAttribute("aria-valuenow").then((value) => Number(value) > 20 && Number(value)));
   await page.getByLabel("Quality").selectOption("low");
+  const ways = await leads(page, "**/whip");
   await page.getByRole("button", { name: "Go live" }).click();
   await page.getByRole("status").filter({ hasText: "Live" }).waitFor();
   const bitrate = await until("the outgoing bitrate", () => page.locator(".numbers").innerText().then((text) => /bit\/s/.test(text) && text).catch(() => null));
   violations.push(...(await looksRight(page, "publish-live")));
+
+  // The way to the box is gone, as for who leaves the Wi-Fi. What others see below goes by another one.
+  ways.cut();
+  await until("a restart", () => ways.asked.PATCH > 0);
+  await page.getByRole("status").filter({ hasText: "Live" }).waitFor();
 
   // Real time first: a page may only be opened once the stream is there.
   await until("the stream's page", async () => (await page.request.get(url)).ok());
@@ -74,7 +81,9 @@ try {
 
   await page.getByRole("button", { name: "Stop", exact: true }).click();
   const status = await page.getByRole("status").innerText();
-  console.log(JSON.stringify({ level, bitrate, hls, webrtc, taken, status, problems: [...problems, ...second.problems], violations }));
+  await until("the session's end", () => ways.asked.DELETE > 0);
+  ways.close();
+  console.log(JSON.stringify({ asked: ways.asked, level, bitrate, hls, webrtc, taken, status, problems: [...problems, ...second.problems], violations }));
 } finally {
   await browser.close();
 }

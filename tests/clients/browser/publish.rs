@@ -4,7 +4,7 @@
 use super::{list, number};
 use crate::appliance::{Appliance, Folder};
 use crate::ffmpeg::run;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const VISIT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients/browser/publish.mjs");
 const OPEN: &str = "[access]\npublish = \"lan\"\n\
@@ -21,6 +21,8 @@ fn what_a_page_publishes_plays_as_hls_and_in_real_time() {
     println!("{report:#}");
     assert_eq!(list(&report["problems"]), [""; 0]);
     assert_eq!(list(&report["violations"]), [""; 0]);
+    // One session, which was led over another way: nothing was opened anew.
+    assert_eq!(report["asked"], json!({ "POST": 1, "PATCH": 1, "DELETE": 1 }));
     for transport in ["hls", "webrtc"] {
         let seen = &report[transport];
         assert_eq!(list(&seen["problems"]), [""; 0]);

@@ -2,6 +2,7 @@
 // of JSON:
 //   node real_time.mjs URL
 import { launch, open, until } from "./peers.mjs";
+import { leads } from "./proxy.mjs";
 
 const [url] = process.argv.slice(2);
 const stats = (page) => page.evaluate(() => window.captureboxStats);
@@ -38,6 +39,41 @@ async function comesBack(browser) {
   return { meanwhile, said, back, problems };
 }
 
+/** The way to the box is gone, as for who leaves the Wi-Fi: another one is found, and HLS isn't needed. */
+async function changesNetwork(browser) {
+  const { page, problems } = await open(browser, "about:blank");
+  const ways = await leads(page, "**/whep");
+  await page.goto(`${url}?player=webrtc`);
+  const before = await until("real time by one way", plays(page, "webrtc"));
+  ways.cut();
+  await until("a restart", () => ways.asked.PATCH > 0);
+  const { frames } = await stats(page);
+  const after = await until("real time by the other way", async () => {
+    const now = await stats(page);
+    return now.frames > frames + 20 && now;
+  });
+  await page.context().close();
+  ways.close();
+  return { before, after, asked: ways.asked, problems };
+}
+
+/** Somebody stops the stream, and starts it again. */
+async function stopped(browser) {
+  const { page, problems } = await open(browser, url, {}, /\b(404|409)\b/);
+  await until("real time", plays(page, "webrtc"));
+  const order = (what) => page.request.post(`${new URL(url).origin}/api/v1/streams/camera/${what}`);
+  await order("stop");
+  const said = await until("word of it", () => page.locator(".trouble").innerText().then((text) => /stopped/.test(text) && text));
+  const state = (await stats(page)).state;
+  await order("start");
+  const begun = Date.now();
+  await until("real time after the start", plays(page, "webrtc"));
+  const back_ms = Date.now() - begun;
+  const shown = await page.locator(".trouble").isVisible();
+  await page.context().close();
+  return { said, state, back_ms, shown, problems };
+}
+
 /** No UDP leaves the browser, as behind many a firewall. */
 async function withoutUdp() {
   const browser = await launch("--webrtc-ip-handling-policy=disable_non_proxied_udp");
@@ -53,7 +89,9 @@ async function withoutUdp() {
 
 const browser = await launch();
 try {
-  console.log(JSON.stringify({ watched: await watched(browser), comes_back: await comesBack(browser), without_udp: await withoutUdp() }));
+  const report = {};
+  for (const [name, visit] of Object.entries({ watched, comesBack, changesNetwork, stopped, withoutUdp })) report[name] = await visit(browser);
+  console.log(JSON.stringify(report));
 } finally {
   await browser.close();
 }

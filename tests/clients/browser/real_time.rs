@@ -32,12 +32,23 @@ fn the_page_falls_back_to_hls_and_comes_back() {
     let visits: Value =
         serde_json::from_slice(&run("node", &[VISIT, &box_.url("/camera/")])).expect("real_time.mjs writes JSON");
     println!("{visits:#}");
-    for visit in ["watched", "comes_back", "without_udp"] {
+    for visit in ["watched", "comesBack", "changesNetwork", "stopped", "withoutUdp"] {
         assert_eq!(visits[visit]["problems"], json!([]), "{visit}");
     }
     assert!(number(&visits["watched"], "heard") > 0.01, "sound comes too");
     assert!(number(&visits["watched"]["steady"], "latencyMs") > number(&visits["watched"]["live"], "latencyMs"));
-    assert_eq!(visits["comes_back"]["said"], "No real time now: steady instead.");
-    let after_ms = number(&visits["without_udp"], "after_ms");
+    assert_eq!(visits["comesBack"]["said"], "No real time now: steady instead.");
+
+    // One session, which was led over: nothing was opened anew.
+    assert_eq!(visits["changesNetwork"]["asked"]["POST"], 1);
+    assert_eq!(visits["changesNetwork"]["after"]["reloads"], 0);
+
+    let stopped = &visits["stopped"];
+    assert_eq!(stopped["said"], "This stream is stopped. When it starts again, it plays here by itself.");
+    assert_eq!((&stopped["state"], &stopped["shown"]), (&json!("off air"), &json!(false)));
+    let back_ms = number(stopped, "back_ms");
+    assert!(back_ms < 10_000.0, "real time was back after {back_ms} ms only");
+
+    let after_ms = number(&visits["withoutUdp"], "after_ms");
     assert!(after_ms < 15_000.0, "HLS stood in after {after_ms} ms only");
 }

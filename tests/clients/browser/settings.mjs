@@ -8,7 +8,7 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import axe from "axe-core";
-import { chromium } from "playwright-core";
+import { FLAGS, launch } from "./chromium.mjs";
 
 const [url, code, screenshots] = process.argv.slice(2);
 const PASSWORD = "correct horse";
@@ -164,11 +164,7 @@ async function visit(browser, { size, options }, claims) {
 }
 
 mkdirSync(screenshots, { recursive: true });
-const browser = await chromium.launch({
-  executablePath: "/usr/bin/chromium",
-  headless: true,
-  args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
-});
+const browser = await launch(FLAGS);
 try {
   const visits = [];
   for (const [index, window] of WINDOWS.entries()) visits.push(await visit(browser, window, index === 0));

@@ -3,18 +3,11 @@
 //   node whip.mjs ORIGIN PATH SECONDS [TURN_AFTER_SECONDS|layers]
 // Prints a line of JSON once it is connected, and another one at the end. With TURN_AFTER_SECONDS, the picture is
 // turned from landscape to portrait then, as a phone's is. With layers, it is sent in three sizes (simulcast).
-import { chromium } from "playwright-core";
+import { launch, PEER_FLAGS } from "./chromium.mjs";
 
 const [origin, path, seconds, special] = process.argv.slice(2);
 const layers = special === "layers";
 const turnAfter = special && !layers ? Number(special) : null;
-const FLAGS = [
-  "--no-sandbox",
-  "--disable-gpu",
-  "--disable-background-networking",
-  "--autoplay-policy=no-user-gesture-required",
-  "--allow-loopback-in-peer-connection",
-];
 
 // Runs in the page.
 async function publish({ path, turnAfter, layers }) {
@@ -71,7 +64,7 @@ async function publish({ path, turnAfter, layers }) {
   return { status: answer.status, location: answer.headers.get("location"), etag: answer.headers.get("etag") };
 }
 
-const browser = await chromium.launch({ executablePath: "/usr/bin/chromium", headless: true, args: FLAGS });
+const browser = await launch(PEER_FLAGS);
 try {
   const page = await browser.newPage();
   // A page of the box's own; what it shows is of no interest.

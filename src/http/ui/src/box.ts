@@ -4,12 +4,15 @@ export interface StreamInfo {
   name: string;
   /** What the sources are doing, where that is not "live": "no signal: no cable". */
   trouble: string | null;
+  /** Why there is nothing to play until somebody starts it, in a sentence; null where there is. */
+  offAir: string | null;
   /** "1280 × 720", or null without pictures. */
   size: string | null;
 }
 
 interface StreamEntry {
   name: string;
+  state: "running" | "ended" | "stopped" | "stopping" | null;
   sources: { kind: "video" | "audio"; state: string; cause?: string }[];
   tracks: { width?: number; height?: number }[];
 }
@@ -34,7 +37,12 @@ export async function streams(): Promise<StreamInfo[] | null> {
   }
 }
 
-export function info({ name, sources, tracks }: StreamEntry): StreamInfo {
+const OFF_AIR: Record<string, string> = {
+  ended: "This stream has ended. If it starts again, it plays here by itself.",
+  stopped: "This stream is stopped. When it starts again, it plays here by itself.",
+};
+
+export function info({ name, state, sources, tracks }: StreamEntry): StreamInfo {
   const picture = tracks.find(({ width }) => width !== undefined);
   const trouble = sources.flatMap(({ kind, state, cause }) => {
     const what = kind === "video" ? "" : " from the microphone";
@@ -44,5 +52,6 @@ export function info({ name, sources, tracks }: StreamEntry): StreamInfo {
       default: return [];
     }
   })[0] ?? null;
-  return { name, trouble, size: picture ? `${picture.width} × ${picture.height}` : null };
+  const offAir = OFF_AIR[state === "stopping" ? "stopped" : state ?? ""] ?? null;
+  return { name, trouble, offAir, size: picture ? `${picture.width} × ${picture.height}` : null };
 }

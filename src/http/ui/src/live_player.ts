@@ -18,6 +18,7 @@ export class LivePlayer {
   /** Of real time. */
   private state: PlayerState = "stopped";
   private ticker: ReturnType<typeof setInterval> | undefined;
+  private resting = false;
   private freezes = 0;
   private connections = 0;
 
@@ -56,21 +57,37 @@ export class LivePlayer {
     if (this.playing) return;
     this.ticker = setInterval(() => this.tick(), TICK_MS);
     this.become("starting");
-    if (this.transport === "hls") this.hls.start();
+    if (this.transport === "hls" && !this.resting) this.hls.start();
     this.tick();
   }
 
   want(wish: Wish): void {
     this.choice.wants(wish, performance.now());
-    if (!this.playing) return;
+    if (!this.playing || this.resting) return;
     this.letGo();
     if (this.transport === "hls") this.hls.start();
     this.tick();
     this.changed();
   }
 
+  /** The box says that the stream is stopped, or that it runs again. */
+  rest(resting: boolean): void {
+    if (resting === this.resting) return;
+    this.resting = resting;
+    if (!this.playing) return;
+    if (resting) {
+      this.letGo();
+      this.hls.stop();
+      this.changed();
+    } else {
+      this.state = "starting";
+      this.want(this.wish);
+    }
+  }
+
   stats(): PlayerStats {
     const { video, watching } = this;
+    if (this.resting && this.playing) return { ...this.hls.stats(), state: "off air", latencyMs: null };
     if (this.transport === "hls") return { ...this.hls.stats(), reloads: this.hls.stats().reloads + Math.max(0, this.connections - 1) };
     const { frames, dropped, freezes, bufferMs } = watching?.received ?? { frames: 0, dropped: 0, freezes: 0, bufferMs: 0 };
     const latency = this.latencies.median;
@@ -95,7 +112,7 @@ export class LivePlayer {
   }
 
   private tick(): void {
-    if (!this.choice.takesTurn(performance.now())) return;
+    if (this.resting || !this.choice.takesTurn(performance.now())) return;
     this.connections += 1;
     const watching = new Watching(`/${this.stream}/whep`, (what) => this.told(watching, what));
     this.watching = watching;

@@ -2,7 +2,8 @@
 
 import type { Transport } from "./rtc/choice.ts";
 
-export type PlayerState = "starting" | "live" | "reconnecting" | "tap to play" | "stopped";
+/** `off air`: it would play, and the box has stopped the stream. */
+export type PlayerState = "starting" | "live" | "reconnecting" | "tap to play" | "off air" | "stopped";
 
 /** What the page and tests read of whatever plays; times in ms. */
 export interface PlayerStats {

@@ -54,6 +54,20 @@ test("a box without real time isn't asked all the time, and never at the viewer'
   assert.equal(choice.takesTurn(500_000), true);
 });
 
+test("a stopped stream is asked for every few seconds, however long it stays so", () => {
+  const choice = new Choice(BOTH, "real time");
+  let now = 0;
+  for (let round = 0; round < 20; round++) {
+    assert.equal(choice.takesTurn(now), true);
+    choice.fails("stopped", now);
+    assert.equal(choice.transport, "hls");
+    assert.equal(choice.takesTurn(now + 4_900), false);
+    now += 5_000;
+  }
+  choice.fails("lost", now);
+  assert.equal(choice.takesTurn(now + 2_000), true, "and doesn't count against what comes then");
+});
+
 test("what the address rules out is never tried", () => {
   assert.deepEqual(means("", true), BOTH);
   assert.deepEqual(means("?player=hls", true), { webrtc: false, hls: true });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { CaptureTimes } from "../src/rtc/capture_times.ts";
-import { beginningAt, fragment, iceServers, told } from "../src/rtc/whip.ts";
+import { beginningAt, fragment, iceServers, restarted, told } from "../src/rtc/whip.ts";
 
 test("capture times count on from the last stamp, also where RTP's clock comes round", () => {
   const times = new CaptureTimes();
@@ -34,6 +34,15 @@ test("a candidate goes with the credentials of its description", () => {
   assert.equal(fragment(sdp, [candidate]),
     "a=ice-ufrag:u\r\na=ice-pwd:p\r\nm=video 9 UDP/TLS/RTP/SAVPF 96\r\na=mid:0\r\na=candidate:1 1 udp 1 192.0.2.1 5 typ host\r\n");
   assert.match(fragment(sdp, [null]), /\r\na=end-of-candidates\r\n$/);
+});
+
+test("after a restart the answer has the credentials and candidates of the fragment", () => {
+  const answer = "v=0\r\nm=video 9 X 96\r\na=ice-ufrag:old\r\na=ice-pwd:before\r\na=candidate:1 1 udp 1 192.0.2.1 5 typ host\r\na=end-of-candidates\r\n"
+    + "a=mid:0\r\nm=audio 9 X 1\r\na=ice-ufrag:old\r\na=ice-pwd:before\r\na=mid:1\r\n";
+  const told = "a=ice-ufrag:new\r\na=ice-pwd:now\r\na=ice-lite\r\nm=video 9 X 96\r\na=mid:0\r\na=candidate:1 1 udp 1 192.0.2.2 6 typ host\r\na=end-of-candidates\r\n";
+  assert.equal(restarted(answer, told),
+    "v=0\r\nm=video 9 X 96\r\na=ice-ufrag:new\r\na=candidate:1 1 udp 1 192.0.2.2 6 typ host\r\na=end-of-candidates\r\na=ice-pwd:now\r\n"
+    + "a=mid:0\r\nm=audio 9 X 1\r\na=ice-ufrag:new\r\na=ice-pwd:now\r\na=mid:1\r\n");
 });
 
 test("refusals are told in the box's words", () => {

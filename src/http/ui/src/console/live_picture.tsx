@@ -8,7 +8,7 @@ import { Icon, ICONS } from "./ui.tsx";
 const SHOW_MS = 500;
 
 const WORDS: Record<PlayerState, string> = {
-  "starting": "Starting", "live": "", "reconnecting": "Reconnecting", "tap to play": "", "stopped": "Not running",
+  "starting": "Starting", "live": "", "reconnecting": "Reconnecting", "tap to play": "", "off air": "Not running", "stopped": "Not running",
 };
 
 export function LivePicture({ name, runs, note }: { name: string; runs: boolean; note: string | null }) {

@@ -2,8 +2,9 @@
 
 import { signal } from "@preact/signals";
 import { type Aim, h264First, scaleDown } from "../gear/quality.ts";
+import { Call } from "../rtc/call.ts";
 import { next } from "../rtc/retry.ts";
-import { beginningAt, close, fragment, open, Refused, type Session, trickle } from "../rtc/whip.ts";
+import { beginningAt, Refused } from "../rtc/whip.ts";
 
 export type SendState = "off" | "connecting" | "live" | "reconnecting";
 
@@ -23,8 +24,9 @@ interface Tracks {
 }
 
 const LOOK_MS = 1_000;
-/** ICE says "disconnected" and often mends it. */
+/** ICE says "disconnected" and often mends it; so does a restart. */
 const MENDS_MS = 4_000;
+const RESTART_PAUSE_MS = 400;
 const CONNECTS_MS = 10_000;
 
 export class Sending {
@@ -33,8 +35,9 @@ export class Sending {
   readonly refusal = signal<{ words: string; asks: boolean } | null>(null);
   readonly outgoing = signal<Outgoing | null>(null);
   readonly liveSince = signal<number | null>(null);
-  private connection: RTCPeerConnection | null = null;
-  private session: Session | null = null;
+  private call: Call | null = null;
+  /** Since it was connected last. */
+  private restarted = false;
   private failures = 0;
   private lastLive: number | null = null;
   private timer: ReturnType<typeof setTimeout> | undefined;
@@ -67,7 +70,7 @@ export class Sending {
   /** Other tracks from now on, or none of a kind. */
   async use(tracks: Tracks): Promise<void> {
     this.tracks = tracks;
-    const [video, audio] = this.connection?.getTransceivers() ?? [];
+    const [video, audio] = this.call?.connection.getTransceivers() ?? [];
     await video?.sender.replaceTrack(tracks.video);
     await audio?.sender.replaceTrack(tracks.audio);
     await this.limit();
@@ -80,9 +83,10 @@ export class Sending {
 
   private async connect(): Promise<void> {
     this.hangUp();
-    const connection = new RTCPeerConnection({ bundlePolicy: "max-bundle" });
-    this.connection = connection;
-    const current = (): boolean => this.connection === connection;
+    const call = new Call((answer) => beginningAt(answer, this.aim.videoBps / 2));
+    const { connection } = call;
+    this.call = call;
+    const current = (): boolean => this.call === call;
     connection.addEventListener("connectionstatechange", () => {
       if (current()) this.heard(connection.connectionState);
     });
@@ -92,18 +96,7 @@ export class Sending {
       connection.addTransceiver(this.tracks.audio ?? "audio", { direction: "sendonly" });
       const able = RTCRtpSender.getCapabilities("video")?.codecs;
       if (able !== undefined) video.setCodecPreferences(h264First(able));
-      const offer = await connection.createOffer();
-      const session = await open(this.path, offer.sdp ?? "", this.token());
-      if (!current()) return await close(session);
-      this.session = session;
-      if (session.iceServers.length > 0) connection.setConfiguration({ bundlePolicy: "max-bundle", iceServers: session.iceServers });
-      if (session.wantsCandidates) {
-        connection.addEventListener("icecandidate", ({ candidate }) => {
-          void trickle(session, fragment(connection.localDescription?.sdp ?? "", [candidate]));
-        });
-      }
-      await connection.setLocalDescription(offer);
-      await connection.setRemoteDescription({ type: "answer", sdp: beginningAt(session.answer, this.aim.videoBps / 2) });
+      await call.open(this.path, this.token());
       await this.limit();
     } catch (error) {
       if (current()) this.failed(error instanceof Refused ? error.status : 0, error instanceof Refused ? error.message : "");
@@ -115,19 +108,40 @@ export class Sending {
       case "connected":
         clearTimeout(this.timer);
         this.failures = 0;
+        this.restarted = false;
         this.state.value = "live";
         this.liveSince.value ??= Date.now();
         clearInterval(this.looker);
         this.looker = setInterval(() => void this.look(), LOOK_MS);
         break;
       case "disconnected":
-        clearTimeout(this.timer);
-        this.timer = setTimeout(() => this.failed(0, ""), MENDS_MS);
+        this.mend();
         break;
       case "failed": case "closed":
-        this.failed(0, "");
+        // Networks may go without a word.
+        if (state === "failed" && this.state.value === "live" && !this.restarted) this.mend();
+        else this.failed(0, "");
         break;
       default:
+    }
+  }
+
+  /** Gives the connection a while to find another way. */
+  private mend(): void {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.failed(0, ""), MENDS_MS);
+    if (!this.restarted && this.call !== null) void this.restart(this.call);
+  }
+
+  private async restart(call: Call): Promise<void> {
+    this.restarted = true;
+    try {
+      await call.restart();
+    } catch (error) {
+      if (this.call !== call) return;
+      if (error instanceof Refused) return this.failed(error.status === 404 ? 0 : error.status, error.message);
+      // Between two networks nothing gets through.
+      setTimeout(() => this.call === call && this.restarted && void this.restart(call), RESTART_PAUSE_MS);
     }
   }
 
@@ -151,11 +165,9 @@ export class Sending {
     clearTimeout(this.timer);
     clearInterval(this.looker);
     this.sent = { at: 0, bytes: 0 };
-    const { connection, session } = this;
-    this.connection = null;
-    this.session = null;
-    connection?.close();
-    if (session !== null) void close(session);
+    this.restarted = false;
+    this.call?.hangUp();
+    this.call = null;
   }
 
   private encoding(): RTCRtpEncodingParameters {
@@ -164,7 +176,7 @@ export class Sending {
   }
 
   private async limit(): Promise<void> {
-    const sender = this.connection?.getTransceivers()[0]?.sender;
+    const sender = this.call?.connection.getTransceivers()[0]?.sender;
     const parameters = sender?.getParameters();
     const [encoding] = parameters?.encodings ?? [];
     if (sender === undefined || parameters === undefined || encoding === undefined) return;
@@ -173,7 +185,7 @@ export class Sending {
   }
 
   private async look(): Promise<void> {
-    const report = await this.connection?.getStats();
+    const report = await this.call?.connection.getStats();
     if (report === undefined || this.state.value !== "live") return;
     const all = [...(report as unknown as Map<string, Record<string, unknown>>).values()];
     const number = (value: unknown): number => (typeof value === "number" ? value : 0);

@@ -5,11 +5,11 @@ export type Transport = "webrtc" | "hls";
 /** What the viewer would like: as little delay as there can be, or never a hiccup. */
 export type Wish = "real time" | "steady";
 
-/** Why real time doesn't play: the box has none (for this stream), it has no room, or nothing comes through. */
-export type Trouble = "absent" | "full" | "lost";
+/** Why real time doesn't play: the box has none (for this stream), the stream is stopped, it has no room, or nothing comes through. */
+export type Trouble = "absent" | "stopped" | "full" | "lost";
 
 /** Until the first new try, ms; doubled by each that fails. */
-const FIRST_PAUSE_MS: Record<Trouble, number> = { absent: 60_000, full: 15_000, lost: 2_000 };
+const FIRST_PAUSE_MS: Record<Trouble, number> = { absent: 60_000, stopped: 5_000, full: 15_000, lost: 2_000 };
 const LONGEST_PAUSE_MS = 60_000;
 /** Played for so long, the next trouble is a new one. */
 const STEADY_MS = 20_000;
@@ -59,6 +59,12 @@ export class Choice {
     if (this.playsSince !== null && now - this.playsSince >= STEADY_MS) this.troubles = 0;
     this.playsSince = null;
     if (this.means.hls) this.transport = "hls";
+    // That ends when somebody wants it to, however long it takes: nothing has failed.
+    if (trouble === "stopped") {
+      this.troubles = 0;
+      this.connectAt = now + FIRST_PAUSE_MS.stopped;
+      return;
+    }
     this.connectAt = now + Math.min(FIRST_PAUSE_MS[trouble] * 2 ** this.troubles, LONGEST_PAUSE_MS);
     this.troubles += 1;
   }

@@ -1,8 +1,9 @@
 // One stream in real time: a WHEP session, and a look now and then whether anything comes through it.
 
+import { Call } from "./call.ts";
 import { CaptureTimes } from "./capture_times.ts";
 import type { Trouble } from "./choice.ts";
-import { close, fragment, open, Refused, type Session, trickle } from "./whip.ts";
+import { Refused } from "./whip.ts";
 
 /** What came through so far. */
 export interface Received {
@@ -16,6 +17,10 @@ export interface Received {
 const LOOK_MS = 250;
 /** From the offer to the first picture, and between pictures. */
 const PATIENCE_MS = 3_000;
+/** Nothing new for so long after it played: the way may be another one now. */
+const RESTART_MS = 1_200;
+
+const TROUBLES: Partial<Record<number, Trouble>> = { 409: "stopped", 429: "full", 503: "full" };
 
 interface Inbound {
   type: string;
@@ -34,9 +39,10 @@ export class Watching {
   readonly times = new CaptureTimes();
   received: Received = { frames: 0, dropped: 0, freezes: 0, bufferMs: 0 };
   plays = false;
-  private readonly connection = new RTCPeerConnection({ bundlePolicy: "max-bundle" });
-  private session: Session | null = null;
+  private readonly call = new Call();
   private over = false;
+  /** Since something came last. */
+  private restarted = false;
   private readonly begun = performance.now();
   private progress = -1;
   private progressAt = this.begun;
@@ -44,7 +50,7 @@ export class Watching {
 
   /** `path` is the WHEP endpoint. `told` hears once that it plays, and once why it doesn't any more. */
   constructor(private readonly path: string, private readonly told: (what: "plays" | Trouble) => void) {
-    const { connection } = this;
+    const { connection } = this.call;
     for (const kind of ["video", "audio"] as const) connection.addTransceiver(kind, { direction: "recvonly" });
     connection.addEventListener("track", ({ track, receiver }) => {
       // Late pictures are worth nothing here: show them when they come.
@@ -67,29 +73,25 @@ export class Watching {
     this.over = true;
     clearInterval(this.looker);
     removeEventListener("pagehide", this.close);
-    this.connection.close();
-    if (this.session !== null) void close(this.session);
-    this.session = null;
+    this.call.hangUp();
   };
 
   private async connect(): Promise<void> {
-    const { connection } = this;
     try {
-      // Set as the local description only with the answer: that names the servers to gather candidates from.
-      const offer = await connection.createOffer();
-      const session = await open(this.path, offer.sdp ?? "");
-      if (this.over) return await close(session);
-      this.session = session;
-      if (session.iceServers.length > 0) connection.setConfiguration({ bundlePolicy: "max-bundle", iceServers: session.iceServers });
-      if (session.wantsCandidates) {
-        connection.addEventListener("icecandidate", ({ candidate }) => {
-          void trickle(session, fragment(connection.localDescription?.sdp ?? "", [candidate]));
-        });
-      }
-      await connection.setLocalDescription(offer);
-      await connection.setRemoteDescription({ type: "answer", sdp: session.answer });
+      await this.call.open(this.path);
     } catch (error) {
-      this.fail(error instanceof Refused ? (error.status === 503 || error.status === 429 ? "full" : "absent") : "lost");
+      this.fail(error instanceof Refused ? TROUBLES[error.status] ?? "absent" : "lost");
+    }
+  }
+
+  private async restart(): Promise<void> {
+    this.restarted = true;
+    try {
+      await this.call.restart();
+    } catch (error) {
+      if (error instanceof Refused) this.fail("lost");
+      // Between two networks nothing gets through.
+      this.restarted = false;
     }
   }
 
@@ -100,7 +102,7 @@ export class Watching {
   }
 
   private async look(): Promise<void> {
-    const report = await this.connection.getStats();
+    const report = await this.call.connection.getStats();
     if (this.over) return;
     const inbound = [...(report as unknown as Map<string, Inbound>).values()].filter(({ type }) => type === "inbound-rtp");
     const video = inbound.find(({ kind, packetsReceived }) => kind === "video" && (packetsReceived ?? 0) > 0);
@@ -117,12 +119,15 @@ export class Watching {
     const now = performance.now();
     if (progress !== this.progress && progress > 0) {
       this.progressAt = now;
+      this.restarted = false;
       if (!this.plays && (video !== undefined || now - this.begun > PATIENCE_MS / 2)) {
         this.plays = true;
         this.told("plays");
       }
     } else if (now - this.progressAt > PATIENCE_MS) {
       this.fail("lost");
+    } else if (this.plays && !this.restarted && now - this.progressAt > RESTART_MS) {
+      void this.restart();
     }
     this.progress = progress;
   }

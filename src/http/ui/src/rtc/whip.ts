@@ -53,6 +53,20 @@ export async function trickle(session: Session, fragment: string): Promise<void>
   await fetch(session.url, { method: "PATCH", headers, body: fragment, signal: AbortSignal.timeout(PATIENCE_MS) }).catch(() => {});
 }
 
+/** Tells of an ICE restart; the box's fragment comes back. Throws `Refused`, or what `fetch` throws. */
+export async function restart(session: Session, fragment: string): Promise<string> {
+  const answer = await fetch(session.url, {
+    method: "PATCH",
+    headers: { ...bearer(session.token), "content-type": FRAGMENT, "if-match": "*" },
+    body: fragment,
+    signal: AbortSignal.timeout(PATIENCE_MS),
+  });
+  const text = await answer.text();
+  if (answer.status !== 200) throw new Refused(answer.status, told(text));
+  session.etag = answer.headers.get("etag");
+  return text;
+}
+
 /** Ends the session, also while the page is being left. */
 export async function close(session: Session): Promise<void> {
   await fetch(session.url, { method: "DELETE", headers: bearer(session.token), keepalive: true }).catch(() => {});
@@ -96,6 +110,22 @@ export function fragment(sdp: string, candidates: readonly (RTCIceCandidate | nu
   const lines = [line("ice-ufrag"), line("ice-pwd"), media, line("mid"),
     ...candidates.map((candidate) => (candidate === null ? "a=end-of-candidates" : `a=${candidate.candidate}`))];
   return `${lines.filter(Boolean).join("\r\n")}\r\n`;
+}
+
+/** An answer with the user name, password and candidates of a fragment instead of its own. */
+export function restarted(answer: string, fragment: string): string {
+  const of = (name: string): string => new RegExp(`^a=${name}:.*$`, "m").exec(fragment)?.[0].trim() ?? "";
+  const candidates = fragment.match(/^a=(candidate:.*|end-of-candidates)$/gm) ?? [];
+  let placed = false;
+  return `${answer.trimEnd().split(/\r?\n/).flatMap((line) => {
+    if (line.startsWith("a=candidate:") || line === "a=end-of-candidates") return [];
+    if (line.startsWith("a=ice-pwd:")) return [of("ice-pwd")];
+    if (!line.startsWith("a=ice-ufrag:")) return [line];
+    // All are bundled into the first.
+    const first = placed ? [] : candidates.map((candidate) => candidate.trim());
+    placed = true;
+    return [of("ice-ufrag"), ...first];
+  }).join("\r\n")}\r\n`;
 }
 
 /**

@@ -10,8 +10,10 @@ const SHOW_MS = 500;
 
 const name = decodeURIComponent(location.pathname).split("/")[1] ?? "";
 const clock = new ClockOffset();
-const unknown: StreamInfo = { name, trouble: null, size: null };
-const view = new StreamView(unknown, clock);
+const unknown: StreamInfo = { name, trouble: null, offAir: null, size: null };
+let look = (): void => {};
+// When it plays no more, the box knows why.
+const view = new StreamView(unknown, clock, () => look());
 
 document.title = `${name} · capturebox`;
 document.querySelector("main")!.append(view.element);
@@ -23,5 +25,8 @@ setInterval(() => view.tick(), SHOW_MS);
 for (;;) {
   const list = document.hidden ? null : await streams();
   if (list !== null) view.update(list.find((info) => info.name === name) ?? unknown);
-  await new Promise((resolve) => setTimeout(resolve, LIST_MS));
+  await new Promise<void>((resolve) => {
+    look = resolve;
+    setTimeout(resolve, LIST_MS);
+  });
 }

@@ -17,6 +17,7 @@ const WORDS: Record<PlayerState, string> = {
   "live": "live",
   "reconnecting": "reconnecting",
   "tap to play": "tap to play",
+  "off air": "stopped",
   "stopped": "not playing",
 };
 
@@ -34,7 +35,8 @@ export class StreamView {
   private readonly why = make("span", { className: "why", role: "status" });
   private info: StreamInfo;
 
-  constructor(info: StreamInfo, clock: ClockOffset) {
+  /** `changed` hears when it plays otherwise than before. */
+  constructor(info: StreamInfo, clock: ClockOffset, changed: () => void) {
     this.info = info;
     this.video.setAttribute("muted", "");
     this.video.preservesPitch = true;
@@ -43,7 +45,10 @@ export class StreamView {
       this.video, this.note, this.play, make("div", { className: "buttons" }, this.sound, this.full));
     const bar = make("div", { className: "bar" }, make("h1", {}, info.name), this.state, this.latency);
     const wish: Wish = remembered(WISH) === "steady" ? "steady" : "real time";
-    this.player = new LivePlayer(info.name, this.video, clock, wish, () => this.show());
+    this.player = new LivePlayer(info.name, this.video, clock, wish, () => {
+      this.show();
+      changed();
+    });
     if (this.player.chooses) bar.append(this.wishes());
     this.element.append(stage, bar, this.address());
 
@@ -59,6 +64,7 @@ export class StreamView {
 
   update(info: StreamInfo): void {
     this.info = info;
+    this.player.rest(info.offAir !== null);
     this.show();
   }
 
@@ -99,14 +105,14 @@ export class StreamView {
 
   private show(): void {
     const { state } = this.player.stats();
-    const { trouble } = this.info;
+    const trouble = this.info.offAir ?? this.info.trouble;
     this.element.dataset["state"] = state === "live" && trouble !== null ? "no signal" : state;
     this.state.textContent = state === "live" && trouble !== null ? "no signal" : WORDS[state];
     this.note.hidden = trouble === null || state === "stopped";
     this.note.textContent = trouble === null ? "" : trouble[0]?.toUpperCase() + trouble.slice(1);
     this.play.hidden = state !== "stopped" && state !== "tap to play";
     const { muted } = this.video;
-    this.sound.hidden = this.full.hidden = state === "stopped";
+    this.sound.hidden = this.full.hidden = state === "stopped" || state === "off air";
     this.sound.classList.toggle("urgent", muted);
     this.sound.replaceChildren(
       icon(muted ? "M4 9v6h4l5 4V5L8 9zM16 9l5 6M21 9l-5 6" : "M4 9v6h4l5 4V5L8 9zM16 9a4 4 0 0 1 0 6M18.500 6.500a8 8 0 0 1 0 11", true),
