@@ -3,7 +3,7 @@
 //! Fed with what is said over lines (WebSockets) and what comes from the network, it tells what is to be said and
 //! sent, and until when it has nothing to do.
 
-use super::member::Offer;
+use super::member::{Datagram, Offer};
 use super::message::{Bounds, IceServer, On, Participant, Said, Told, Trouble, VERSION, Welcome, close, name};
 use super::room::{Joining, Line, MIX, PLACE_KEPT, Password, PersonId, Room, digest, id_text};
 use super::stage::{Act, Stage};
@@ -34,6 +34,8 @@ const TRIES_WITHIN: Duration = Duration::from_secs(30);
 const MAX_WRONG: usize = 1_024;
 /// A message costs so much of a line's credit, which comes back with time and has an end.
 const MESSAGE_COSTS: Duration = Duration::from_millis(25);
+/// An offer is work: ten of the others.
+const OFFER_COSTS: Duration = Duration::from_millis(250);
 const MAX_CREDIT: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Clone)]
@@ -186,6 +188,8 @@ pub struct Hall {
     by_address: HashMap<SocketAddr, (String, PersonId)>,
     outputs: VecDeque<Output>,
     mixes: VecDeque<(String, Mix)>,
+    /// For the last ones of rooms that are gone.
+    farewells: Vec<Datagram>,
 }
 
 impl Hall {
@@ -200,6 +204,7 @@ impl Hall {
             by_address: HashMap::new(),
             outputs: VecDeque::new(),
             mixes: VecDeque::new(),
+            farewells: Vec::new(),
         }
     }
 
@@ -259,10 +264,12 @@ impl Hall {
         let Some(visit) = self.lines.get_mut(&line) else { return };
         visit.credit = (visit.credit + now.saturating_duration_since(visit.at)).min(MAX_CREDIT);
         visit.at = now;
-        let Some(credit) = visit.credit.checked_sub(MESSAGE_COSTS) else { return self.refuse(line, Trouble::Flood) };
+        let said = Said::parse(text);
+        let cost = if matches!(said, Ok(Said::Offer { .. })) { OFFER_COSTS } else { MESSAGE_COSTS };
+        let Some(credit) = visit.credit.checked_sub(cost) else { return self.refuse(line, Trouble::Flood) };
         visit.credit = credit;
         let (name, person) = (visit.coming.room.clone(), visit.person);
-        let done = match (Said::parse(text), person) {
+        let done = match (said, person) {
             (Err(malformed), _) => {
                 log::debug!("room {name}: {}", malformed.0);
                 Err(Trouble::Malformed)
@@ -582,6 +589,7 @@ impl Hall {
             if place.mixing.is_some() {
                 self.mixes.push_back((name.to_owned(), Mix::End));
             }
+            place.stage.write(|_, to, from, contents| self.farewells.push((to, from, contents.into())));
             self.places.remove(name);
         } else {
             self.changed(name, now);
@@ -652,6 +660,9 @@ impl Hall {
 
     /// Sends all that is to be sent: where to, from which of the box's addresses, and what.
     pub fn write(&mut self, mut send: impl FnMut(SocketAddr, SocketAddr, &[u8])) {
+        for (to, from, contents) in self.farewells.drain(..) {
+            send(to, from, &contents);
+        }
         for (name, place) in &mut self.places {
             place.stage.write(|who, to, from, contents| {
                 // Who answers a check from there owns the address: everything else can be from anybody.

@@ -8,8 +8,9 @@ use super::seats::Seats;
 use crate::webrtc::Kind;
 use crate::webrtc::codecs;
 use crate::webrtc::peer::{Identity, OutId, Peer, Sent, Settings};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::time::Instant;
 
 /// Others whose sound one is sent at once: the loudest.
@@ -70,6 +71,9 @@ impl<T: Copy + PartialEq> Side<T> {
     }
 }
 
+/// A datagram: where to, from which of the box's addresses, and what.
+pub type Datagram = (SocketAddr, SocketAddr, BytesMut);
+
 /// The connection of a person.
 pub struct Link {
     pub peer: Peer,
@@ -81,6 +85,8 @@ pub struct Link {
 pub struct Member {
     pub connection: u32,
     pub link: Option<Link>,
+    /// What tells the other side that a connection is over.
+    pub farewells: Vec<Datagram>,
     pub inflows: BTreeMap<u32, Inflow>,
     pub wishes: Vec<Wish>,
     voices: Side<PersonId>,
@@ -97,6 +103,7 @@ impl Default for Member {
         Self {
             connection: 0,
             link: None,
+            farewells: Vec::new(),
             inflows: BTreeMap::new(),
             wishes: Vec::new(),
             voices: Side::new(Kind::Audio),
@@ -157,9 +164,14 @@ impl Member {
 
     /// Ends the connection; a new one has a higher number.
     pub fn hang_up(&mut self) {
+        let mut farewells = std::mem::take(&mut self.farewells);
+        if let Some(link) = &mut self.link {
+            link.peer.close();
+            farewells.extend(std::iter::from_fn(|| link.peer.write()));
+        }
         let (audio, video) = (self.voices.told, self.pictures.told);
         let kept = (self.connection, std::mem::take(&mut self.wishes));
-        *self = Self { connection: kept.0, wishes: kept.1, ..Self::default() };
+        *self = Self { connection: kept.0, wishes: kept.1, farewells, ..Self::default() };
         (self.voices.told, self.pictures.told) = (audio, video);
     }
 

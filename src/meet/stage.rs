@@ -2,7 +2,7 @@
 
 use super::flow::{Inflow, choose};
 use super::forward::{Flow, Incoming};
-use super::member::{Member, Offer};
+use super::member::{Datagram, Member, Offer};
 use super::message::{Participant, Quality, Source, Told, Trouble};
 use super::room::{MIX, PersonId, Room, id_text};
 use super::speaker::Speakers;
@@ -48,6 +48,8 @@ struct Camera {
 /// See the module.
 pub struct Stage {
     members: BTreeMap<PersonId, Member>,
+    /// For those who have left.
+    farewells: Vec<(PersonId, Datagram)>,
     cameras: BTreeMap<PersonId, Camera>,
     /// What the room's mixer is told, where it has one.
     tap: Option<Tap>,
@@ -64,6 +66,7 @@ impl Stage {
     pub fn new(video_bps: u32, now: Instant) -> Self {
         Self {
             members: BTreeMap::new(),
+            farewells: Vec::new(),
             cameras: BTreeMap::new(),
             tap: None,
             speakers: Speakers::default(),
@@ -85,7 +88,10 @@ impl Stage {
 
     /// Ends somebody's connection, and forgets them.
     pub fn leave(&mut self, who: PersonId) {
-        self.members.remove(&who);
+        if let Some(mut member) = self.members.remove(&who) {
+            member.hang_up();
+            self.farewells.extend(member.farewells.into_iter().map(|farewell| (who, farewell)));
+        }
         self.cameras.remove(&who);
         self.speakers.forget(who);
         self.quality.remove(&id_text(who));
@@ -219,7 +225,13 @@ impl Stage {
     /// Sends all that is to be sent: for whom, where to, from which of the box's addresses, and what. One peer after
     /// the other: to look whether one has something costs.
     pub fn write(&mut self, mut send: impl FnMut(PersonId, SocketAddr, SocketAddr, &[u8])) {
+        for (who, (to, from, contents)) in self.farewells.drain(..) {
+            send(who, to, from, &contents);
+        }
         for (who, member) in &mut self.members {
+            for (to, from, contents) in member.farewells.drain(..) {
+                send(*who, to, from, &contents);
+            }
             let Some(link) = &mut member.link else { continue };
             while let Some((to, from, contents)) = link.peer.write() {
                 send(*who, to, from, &contents);

@@ -150,6 +150,16 @@ fn floods_end_and_a_quick_conversation_does_not() {
     }
     let (said, closed) = told(&mut hall, 1);
     assert!(said.iter().any(|one| one["code"] == "flood") && closed == Some(close::REFUSED));
+
+    // Offers are more work.
+    hall.open(2, coming(2), now);
+    hall.said(2, r#"{"type":"join","name":"B"}"#, now);
+    for connection in 1..=21 {
+        now += Duration::from_millis(5);
+        hall.said(2, &json!({ "type": "offer", "connection": connection, "sdp": "v=0" }).to_string(), now);
+    }
+    let (said, closed) = told(&mut hall, 2);
+    assert!(closed == Some(close::REFUSED) && said.iter().filter(|one| one["code"] == "offer").count() == 20);
 }
 
 #[test]
@@ -536,6 +546,17 @@ impl Net {
         }
     }
 
+    /// Who is told by DTLS (an alert: close_notify) that it is over.
+    fn farewells(&mut self) -> BTreeSet<SocketAddr> {
+        let mut told = BTreeSet::new();
+        self.hall.write(|to, _, bytes| {
+            if bytes.starts_with(&[21, 254]) {
+                told.insert(to);
+            }
+        });
+        told
+    }
+
     /// Whose pictures (their number) and sound (and a hundred) come to somebody.
     fn comes_to(&mut self, index: usize, span: Duration) -> BTreeSet<u8> {
         self.clients.iter_mut().for_each(|client| client.arrived.clear());
@@ -609,7 +630,15 @@ fn who_leaves_is_not_sent_any_more_and_the_others_go_on() {
     let now = net.now;
     net.hall.said(3, r#"{"type":"leave"}"#, now);
     while net.hall.next_output().is_some() {}
+    assert_eq!(net.farewells(), [net.clients[2].address].into(), "by the connection, too");
     net.clients.truncate(2);
     net.pass(Duration::from_millis(100));
     assert_eq!(net.comes_to(0, Duration::from_secs(1)), [2, 102].into());
+
+    let now = net.now;
+    for line in [1, 2] {
+        net.hall.said(line, r#"{"type":"leave"}"#, now);
+    }
+    assert!(net.hall.rooms().is_empty());
+    assert_eq!(net.farewells().len(), 2, "also where nothing is left of the room");
 }

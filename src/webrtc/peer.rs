@@ -162,6 +162,8 @@ pub struct Peer {
     ssrcs: BTreeSet<u32>,
     answered: BTreeSet<SocketAddr>,
     path: Path,
+    /// Taken from `rtc` to be looked at, and still to be sent.
+    held: VecDeque<TaggedBytesMut>,
 }
 
 impl Peer {
@@ -216,6 +218,7 @@ impl Peer {
             ssrcs: BTreeSet::new(),
             answered: BTreeSet::new(),
             path: Path::default(),
+            held: VecDeque::new(),
         })
     }
 
@@ -371,7 +374,18 @@ impl Peer {
         if let Err(error) = self.connection.handle_read(TaggedBytesMut { now, transport, message }) {
             log::debug!("webrtc: {from}: {error}");
         }
+        if is_alert(datagram) && self.is_connected() {
+            self.take_farewell();
+        }
         self.settle();
+    }
+
+    /// `rtc` answers a peer that closes (close_notify), and only one that has shown who it is; it doesn't say so.
+    fn take_farewell(&mut self) {
+        self.held.extend(std::iter::from_fn(|| self.connection.poll_write()));
+        if self.held.iter().any(|out| is_alert(&out.message)) {
+            self.events.push_back(PeerEvent::Over);
+        }
     }
 
     pub fn timeout(&mut self, now: Instant) {
@@ -390,7 +404,8 @@ impl Peer {
 
     /// The next datagram that is to be sent: to whom, and from which of the box's addresses.
     pub fn write(&mut self) -> Option<(SocketAddr, SocketAddr, BytesMut)> {
-        let TaggedBytesMut { transport, message, .. } = self.connection.poll_write()?;
+        let out = self.held.pop_front().or_else(|| self.connection.poll_write());
+        let TaggedBytesMut { transport, message, .. } = out?;
         if stun::is_success(&message) {
             self.answered.insert(transport.peer_addr);
         }
@@ -527,6 +542,11 @@ impl BandwidthEstimator for Estimator {
     fn poll_timeout(&self) -> Option<Instant> {
         self.gcc.poll_timeout()
     }
+}
+
+/// Whether a datagram begins with an alert of DTLS (RFC 6347, 4.1; RFC 5246, A.1).
+fn is_alert(datagram: &[u8]) -> bool {
+    matches!(datagram, [21, 254, ..])
 }
 
 fn host(address: SocketAddr) -> Result<rtc::ice::candidate::Candidate, Error> {

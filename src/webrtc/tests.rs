@@ -2,7 +2,7 @@
 #![allow(clippy::disallowed_methods, reason = "simulated time begins somewhere")]
 
 use super::packets::{Kind, Packets};
-use super::peer::{Identity, Peer};
+use super::peer::{Identity, Peer, PeerEvent};
 use super::viewer::{Numbers, Viewer};
 use crate::time::{MonoTime, Timescale};
 use bytes::{Bytes, BytesMut};
@@ -211,6 +211,21 @@ fn five_lost_in_a_hundred_are_sent_again() {
     net.play(10);
     let missing = 10 * 30 * 3 - net.arrived.len();
     assert!(missing <= 3, "{missing} packets of 900 never came");
+}
+
+#[test]
+fn who_closes_is_gone_at_once_and_is_answered() {
+    let mut net = Net::new(0);
+    // Anybody could send one that isn't protected.
+    net.peer.read(net.theirs, net.ours, &[21, 254, 253, 0, 0, 0, 0, 0, 0, 0, 9, 0, 2, 1, 0], net.now);
+    net.pass(Duration::from_millis(100), |_| false);
+    let is_over =
+        |net: &mut Net| std::iter::from_fn(|| net.peer.next_event()).any(|event| matches!(event, PeerEvent::Over));
+    assert!(!is_over(&mut net));
+    net.browser.close().expect("closes");
+    net.pass(Duration::from_millis(30), |_| false);
+    assert!(is_over(&mut net), "a way's delay later");
+    assert!(net.flying.iter().any(|(_, to_browser, bytes)| *to_browser && bytes.starts_with(&[21, 254])));
 }
 
 #[test]
