@@ -156,6 +156,7 @@ fn each_setting_by_itself_is_refused_by_both_or_by_neither() {
         ("http.hosts", json!([["a.example", "b"], ["-a"], ["a b"], ["a..b"], [""], [7], vec!["a"; 16], vec!["a"; 17]])),
         ("http.port", json!([80])),
         ("webrtc.listen", json!(["0.0.0.0:8189", "off", "on", "box:1"])),
+        ("webrtc.listen_tcp", json!(["0.0.0.0:8189", "off", "on", "box:1"])),
         ("webrtc.public_address", json!(["203.0.113.7", "2001:db8::7", "box.example.org"])),
         (
             "webrtc.ice_servers",

@@ -115,7 +115,8 @@ fn the_example_file_is_good_and_shows_the_defaults() {
     assert_eq!(config.actions, ActionsConfig::default());
     let webrtc = WebrtcConfig::default();
     let Listen::Try(address) = webrtc.listen else { panic!("{webrtc:?}") };
-    assert_eq!(config.webrtc, WebrtcConfig { listen: Listen::At(address), ..webrtc });
+    let at = Listen::At(address);
+    assert_eq!(config.webrtc, WebrtcConfig { listen: at, listen_tcp: at, ..webrtc });
 }
 
 #[test]

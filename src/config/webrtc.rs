@@ -12,6 +12,8 @@ const MAX_ICE_SERVERS: usize = 4;
 pub struct WebrtcConfig {
     /// UDP.
     pub listen: Listen,
+    /// For peers that no UDP gets through to.
+    pub listen_tcp: Listen,
     /// Where the box is reached from outside, where its own interfaces don't have that address.
     pub public_address: Option<IpAddr>,
     /// What the box's peers may use to be reached, as `stun:…` and `turn:…` (RFC 7064, RFC 7065).
@@ -30,19 +32,33 @@ pub struct TurnLogin {
 impl Default for WebrtcConfig {
     fn default() -> Self {
         let listen = Listen::Try(all_interfaces(PORT));
-        Self { listen, public_address: None, ice_servers: Vec::new(), turn: None }
+        Self { listen, listen_tcp: listen, public_address: None, ice_servers: Vec::new(), turn: None }
     }
 }
 
 /// `http` is where the web server listens: where that is for this machine only, so is this.
 pub(super) fn read(section: Option<&Section<'_>>, http: SocketAddr) -> WebrtcConfig {
     const LISTEN: &str = "\"0.0.0.0:8189\" (all interfaces), or \"off\"";
-    let default = WebrtcConfig { listen: Listen::Try(SocketAddr::new(http.ip(), PORT)), ..WebrtcConfig::default() };
+    let near = Listen::Try(SocketAddr::new(http.ip(), PORT));
+    let default = WebrtcConfig { listen: near, listen_tcp: near, ..WebrtcConfig::default() };
     let Some(section) = section else { return default };
-    let listen = section.field("listen").and_then(|field| listen_or_off(&field, LISTEN));
+    let listen = section.field("listen").and_then(|field| listen_or_off(&field, LISTEN)).unwrap_or(default.listen);
+    let listen_tcp = match section.field("listen_tcp") {
+        Some(field) if listen == Listen::Off => {
+            field.refuse("needs `listen`, which is \"off\"");
+            Listen::Off
+        }
+        Some(field) => listen_or_off(&field, LISTEN).unwrap_or(default.listen_tcp),
+        // Where UDP is, is TCP.
+        None => match listen {
+            Listen::Off => Listen::Off,
+            Listen::Try(address) | Listen::At(address) => Listen::Try(address),
+        },
+    };
     let ice_servers = section.field("ice_servers").and_then(|field| ice_servers(&field)).unwrap_or_default();
     let config = WebrtcConfig {
-        listen: listen.unwrap_or(default.listen),
+        listen,
+        listen_tcp,
         public_address: section.field("public_address").and_then(|field| public_address(&field)),
         turn: turn(section, &ice_servers),
         ice_servers,
@@ -124,16 +140,21 @@ mod tests {
         assert_eq!(read("[webrtc]\n"), read(""));
         let local = read("[http]\nlisten = \"127.0.0.1:80\"\n").expect("good").listen;
         assert_eq!(local, Listen::Try("127.0.0.1:8189".parse().expect("an address")));
-        assert_eq!(read("[webrtc]\nlisten = \"off\"\n").expect("good").listen, Listen::Off);
+        let off = read("[webrtc]\nlisten = \"off\"\n").expect("good");
+        assert_eq!((off.listen, off.listen_tcp), (Listen::Off, Listen::Off));
+        let moved = read("[webrtc]\nlisten = \"127.0.0.1:9000\"\n").expect("good").listen_tcp;
+        assert_eq!(moved, Listen::Try("127.0.0.1:9000".parse().expect("an address")), "where UDP is");
+        assert_eq!(read("[webrtc]\nlisten_tcp = \"off\"\n").expect("good").listen_tcp, Listen::Off);
     }
 
     #[test]
     fn everything_is_read() {
-        let text = "[webrtc]\nlisten = \"[::]:9000\"\npublic_address = \"203.0.113.7\"\n\
+        let text = "[webrtc]\nlisten = \"[::]:9000\"\nlisten_tcp = \"[::]:9001\"\npublic_address = \"203.0.113.7\"\n\
                     ice_servers = [\"stun:stun.example.org\", \"turn:turn.example.org:3478?transport=udp\"]\n\
                     turn_username = \"box\"\nturn_credential = \"secret\"\n";
         let config = read(text).expect("good");
         assert_eq!(config.listen, Listen::At("[::]:9000".parse().expect("an address")));
+        assert_eq!(config.listen_tcp, Listen::At("[::]:9001".parse().expect("an address")));
         assert_eq!(config.public_address, Some(IpAddr::from([203, 0, 113, 7])));
         assert_eq!(config.ice_servers, ["stun:stun.example.org", "turn:turn.example.org:3478?transport=udp"]);
         let login = TurnLogin { username: "box".to_owned(), credential: "secret".to_owned() };
@@ -144,6 +165,8 @@ mod tests {
     fn bad_ones_are_refused_with_their_line() {
         let table = [
             ("[webrtc]\nlisten = \"8189\"\n", "box.toml:2: `listen` must be an IP address and a port"),
+            ("[webrtc]\nlisten_tcp = \"8189\"\n", "box.toml:2: `listen_tcp` must be an IP address and a port"),
+            ("[webrtc]\nlisten = \"off\"\nlisten_tcp = \"[::]:1\"\n", "box.toml:3: `listen_tcp` needs `listen`, which"),
             ("[webrtc]\npublic_address = \"box.example.org\"\n", "box.toml:2: `public_address` must be an IP address"),
             ("[webrtc]\npublic_address = \"0.0.0.0\"\n", "box.toml:2: `public_address` must be an IP address"),
             ("[webrtc]\nice_servers = [\"http://a\"]\n", "box.toml:2: `ice_servers` has \"http://a\"; it must be like"),

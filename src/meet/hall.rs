@@ -10,10 +10,11 @@ use super::stage::{Act, Stage};
 use crate::mix::{self, Input, Layout};
 use crate::webrtc::Kind;
 use crate::webrtc::packets::Packets;
+use crate::webrtc::path::{Remote, Way};
 use crate::webrtc::peer::Identity;
 use crate::webrtc::stun;
 use bytes::Bytes;
-use core::net::{IpAddr, SocketAddr};
+use core::net::IpAddr;
 use serde::Serialize;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
@@ -185,7 +186,7 @@ pub struct Hall {
     lines: BTreeMap<Line, Visit>,
     wrong: VecDeque<(IpAddr, Instant)>,
     by_ufrag: HashMap<String, (String, PersonId)>,
-    by_address: HashMap<SocketAddr, (String, PersonId)>,
+    by_remote: HashMap<Remote, (String, PersonId)>,
     outputs: VecDeque<Output>,
     mixes: VecDeque<(String, Mix)>,
     /// For the last ones of rooms that are gone.
@@ -201,7 +202,7 @@ impl Hall {
             lines: BTreeMap::new(),
             wrong: VecDeque::new(),
             by_ufrag: HashMap::new(),
-            by_address: HashMap::new(),
+            by_remote: HashMap::new(),
             outputs: VecDeque::new(),
             mixes: VecDeque::new(),
             farewells: Vec::new(),
@@ -589,7 +590,7 @@ impl Hall {
             if place.mixing.is_some() {
                 self.mixes.push_back((name.to_owned(), Mix::End));
             }
-            place.stage.write(|_, to, from, contents| self.farewells.push((to, from, contents.into())));
+            place.stage.write(|_, way, contents| self.farewells.push((way, contents.into())));
             self.places.remove(name);
         } else {
             self.changed(name, now);
@@ -642,14 +643,14 @@ impl Hall {
     }
 
     /// A datagram; whether it is for anybody here.
-    pub fn datagram(&mut self, from: SocketAddr, to: SocketAddr, datagram: &[u8], now: Instant) -> bool {
+    pub fn datagram(&mut self, way: Way, datagram: &[u8], now: Instant) -> bool {
         let owner = match stun::local_ufrag(datagram) {
             Some(ufrag) => self.by_ufrag.get(ufrag),
-            None => self.by_address.get(&from),
+            None => self.by_remote.get(&way.remote),
         };
         let Some((name, who)) = owner else { return false };
         let Some(place) = self.places.get_mut(name) else { return false };
-        place.stage.read(&place.room, *who, (from, to), datagram, now);
+        place.stage.read(&place.room, *who, way, datagram, now);
         true
     }
 
@@ -658,18 +659,18 @@ impl Hall {
         self.settle(now);
     }
 
-    /// Sends all that is to be sent: where to, from which of the box's addresses, and what.
-    pub fn write(&mut self, mut send: impl FnMut(SocketAddr, SocketAddr, &[u8])) {
-        for (to, from, contents) in self.farewells.drain(..) {
-            send(to, from, &contents);
+    /// Sends all that is to be sent: by which way, and what.
+    pub fn write(&mut self, mut send: impl FnMut(Way, &[u8])) {
+        for (way, contents) in self.farewells.drain(..) {
+            send(way, &contents);
         }
         for (name, place) in &mut self.places {
-            place.stage.write(|who, to, from, contents| {
+            place.stage.write(|who, way, contents| {
                 // Who answers a check from there owns the address: everything else can be from anybody.
                 if stun::is_success(contents) {
-                    self.by_address.insert(to, (name.clone(), who));
+                    self.by_remote.insert(way.remote, (name.clone(), who));
                 }
-                send(to, from, contents);
+                send(way, contents);
             });
         }
     }
@@ -758,8 +759,7 @@ impl Hall {
             }
         }
         let places = &self.places;
-        self.by_address
-            .retain(|_, (name, who)| places.get(name).is_some_and(|place| place.room.person(*who).is_some()));
+        self.by_remote.retain(|_, (name, who)| places.get(name).is_some_and(|place| place.room.person(*who).is_some()));
         self.settle(now);
     }
 

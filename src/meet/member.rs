@@ -7,10 +7,10 @@ use super::room::{MIX, PersonId, id_text};
 use super::seats::Seats;
 use crate::webrtc::Kind;
 use crate::webrtc::codecs;
+use crate::webrtc::path::Way;
 use crate::webrtc::peer::{Identity, OutId, Peer, Sent, Settings};
 use bytes::{Bytes, BytesMut};
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::time::Instant;
 
 /// Others whose sound one is sent at once: the loudest.
@@ -71,8 +71,8 @@ impl<T: Copy + PartialEq> Side<T> {
     }
 }
 
-/// A datagram: where to, from which of the box's addresses, and what.
-pub type Datagram = (SocketAddr, SocketAddr, BytesMut);
+/// A datagram that is to be sent, and by which way.
+pub type Datagram = (Way, BytesMut);
 
 /// The connection of a person.
 pub struct Link {

@@ -180,7 +180,7 @@ impl Task {
     }
 
     fn datagram(&mut self, datagram: &Datagram) {
-        self.hall.datagram(datagram.from, datagram.to, &datagram.contents, Instant::now());
+        self.hall.datagram(datagram.way, &datagram.contents, Instant::now());
     }
 
     fn order(&mut self, order: Order) {
@@ -221,7 +221,7 @@ impl Task {
         while let Some((room, mix)) = self.hall.next_mix() {
             self.mix(room, mix);
         }
-        self.hall.write(|to, from, contents| self.outlet.send(to, from, contents));
+        self.hall.write(|way, contents| self.outlet.send(way, contents));
     }
 
     /// From a mixer.

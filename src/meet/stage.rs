@@ -11,10 +11,10 @@ use crate::mix::{self, BLOCK_FRAMES, Input, Layout};
 use crate::webrtc::Kind;
 use crate::webrtc::inbound::Packet;
 use crate::webrtc::packets::Packets;
+use crate::webrtc::path::Way;
 use crate::webrtc::peer::{Identity, PeerEvent, rtp};
 use bytes::Bytes;
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 /// How often speakers, layers and bandwidths are looked at, and levels told.
@@ -192,9 +192,9 @@ impl Stage {
     }
 
     /// A datagram from somebody.
-    pub fn read(&mut self, room: &Room, who: PersonId, way: (SocketAddr, SocketAddr), datagram: &[u8], now: Instant) {
+    pub fn read(&mut self, room: &Room, who: PersonId, way: Way, datagram: &[u8], now: Instant) {
         let Some(link) = self.members.get_mut(&who).and_then(|member| member.link.as_mut()) else { return };
-        link.peer.read(way.0, way.1, datagram, now);
+        link.peer.read(way, datagram, now);
         self.drain(room, who, now);
     }
 
@@ -222,19 +222,19 @@ impl Stage {
         peers.filter_map(|link| link.peer.next_timeout()).fold(self.next_tick, Instant::min)
     }
 
-    /// Sends all that is to be sent: for whom, where to, from which of the box's addresses, and what. One peer after
-    /// the other: to look whether one has something costs.
-    pub fn write(&mut self, mut send: impl FnMut(PersonId, SocketAddr, SocketAddr, &[u8])) {
-        for (who, (to, from, contents)) in self.farewells.drain(..) {
-            send(who, to, from, &contents);
+    /// Sends all that is to be sent: for whom, by which way, and what. One peer after the other: to look whether one
+    /// has something costs.
+    pub fn write(&mut self, mut send: impl FnMut(PersonId, Way, &[u8])) {
+        for (who, (way, contents)) in self.farewells.drain(..) {
+            send(who, way, &contents);
         }
         for (who, member) in &mut self.members {
-            for (to, from, contents) in member.farewells.drain(..) {
-                send(*who, to, from, &contents);
+            for (way, contents) in member.farewells.drain(..) {
+                send(*who, way, &contents);
             }
             let Some(link) = &mut member.link else { continue };
-            while let Some((to, from, contents)) = link.peer.write() {
-                send(*who, to, from, &contents);
+            while let Some((way, contents)) = link.peer.write() {
+                send(*who, way, &contents);
             }
         }
     }

@@ -3,6 +3,7 @@
 
 use super::hall::{Coming, Hall, Means, Mixing, Output, Settings};
 use super::message::close;
+use crate::webrtc::path::Way;
 use crate::webrtc::peer::Identity;
 use bytes::{Bytes, BytesMut};
 use rtc::crypto::{SignatureScheme, default_provider};
@@ -36,7 +37,7 @@ fn identity() -> Identity {
     let params = CertificateParams::new(vec!["box".to_owned()]).expect("a name");
     let certificate =
         RTCCertificate::generate(provider.crypto(), SignatureScheme::EcdsaP256Sha256, params).expect("one");
-    Identity { certificate, addresses: vec![ours()] }
+    Identity { certificate, addresses: vec![ours()], tcp_addresses: Vec::new() }
 }
 
 fn ours() -> SocketAddr {
@@ -480,7 +481,7 @@ impl Net {
 
     fn fly(&mut self) {
         let mut out = Vec::new();
-        self.hall.write(|to, from, bytes| out.push((from, to, BytesMut::from(bytes))));
+        self.hall.write(|way, bytes| out.push((way.local, way.remote.address, BytesMut::from(bytes))));
         for client in &mut self.clients {
             while let Some(TaggedBytesMut { message, .. }) = client.connection.poll_write() {
                 out.push((client.address, ours(), message));
@@ -510,7 +511,7 @@ impl Net {
             while self.flying.front().is_some_and(|(at, ..)| *at <= self.now) {
                 let Some((_, from, to, bytes)) = self.flying.pop_front() else { break };
                 if to == ours() {
-                    self.hall.datagram(from, to, &bytes, self.now);
+                    self.hall.datagram(Way::udp(from, to), &bytes, self.now);
                 } else if let Some(client) = self.clients.iter_mut().find(|client| client.address == to) {
                     let transport = TransportContext {
                         local_addr: to,
@@ -549,9 +550,9 @@ impl Net {
     /// Who is told by DTLS (an alert: close_notify) that it is over.
     fn farewells(&mut self) -> BTreeSet<SocketAddr> {
         let mut told = BTreeSet::new();
-        self.hall.write(|to, _, bytes| {
+        self.hall.write(|way, bytes| {
             if bytes.starts_with(&[21, 254]) {
-                told.insert(to);
+                told.insert(way.remote.address);
             }
         });
         told

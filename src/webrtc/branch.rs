@@ -1,7 +1,9 @@
 //! The one UDP socket, for those who have peers of their own behind it: they get the datagrams that are for none of
 //! the server's, and send by the same socket.
 
+use super::path::{Transport, Way};
 use super::peer::Identity;
+use super::tcp::Connections;
 use quinn_udp::{Transmit, UdpSockRef, UdpSocketState};
 use rtc::peer_connection::certificate::RTCCertificate;
 use std::net::{IpAddr, SocketAddr};
@@ -14,8 +16,7 @@ use tokio::sync::mpsc;
 pub(super) const QUEUE: usize = 1_024;
 
 pub struct Datagram {
-    pub from: SocketAddr,
-    pub to: SocketAddr,
+    pub way: Way,
     pub contents: Vec<u8>,
 }
 
@@ -25,6 +26,8 @@ pub struct Outlet {
     pub(super) socket: Arc<UdpSocket>,
     pub(super) state: Arc<UdpSocketState>,
     pub(super) port: u16,
+    /// Those that came by TCP, where it is listened on.
+    pub(super) tcp: Option<Connections>,
     pub(super) certificate: RTCCertificate,
     pub(super) addresses: Arc<dyn Fn() -> Vec<IpAddr> + Send + Sync>,
 }
@@ -34,13 +37,23 @@ impl Outlet {
     pub fn identity(&self, from: IpAddr) -> Identity {
         let near = from.to_canonical().is_loopback();
         let addresses = (self.addresses)().into_iter().filter(|ip| near || !ip.is_loopback());
-        let addresses = addresses.map(|ip| SocketAddr::new(ip, self.port)).collect();
-        Identity { certificate: self.certificate.clone(), addresses }
+        let addresses: Vec<_> = addresses.map(|ip| SocketAddr::new(ip, self.port)).collect();
+        let tcp_port = self.tcp.as_ref().map(Connections::port);
+        let tcp_addresses = tcp_port.map(|port| addresses.iter().map(|one| SocketAddr::new(one.ip(), port)).collect());
+        Identity { certificate: self.certificate.clone(), addresses, tcp_addresses: tcp_addresses.unwrap_or_default() }
     }
 
     /// What doesn't fit into the socket's buffer is lost as on any network; peers ask for it again.
-    pub fn send(&self, destination: SocketAddr, from: SocketAddr, contents: &[u8]) {
-        let transmit = Transmit { destination, ecn: None, contents, segment_size: None, src_ip: Some(from.ip()) };
+    pub fn send(&self, way: Way, contents: &[u8]) {
+        let destination = way.remote.address;
+        if way.remote.over == Transport::Tcp {
+            if let Some(tcp) = &self.tcp {
+                tcp.send(destination, contents);
+            }
+            return;
+        }
+        let src_ip = Some(way.local.ip());
+        let transmit = Transmit { destination, ecn: None, contents, segment_size: None, src_ip };
         let _ =
             self.socket.try_io(Interest::WRITABLE, || self.state.try_send(UdpSockRef::from(&self.socket), &transmit));
     }

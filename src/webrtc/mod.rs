@@ -1,7 +1,7 @@
 //! WebRTC: streams to and from browsers at conversational delay.
 //!
 //! `peer` is one connection around the sans-IO core of the `rtc` crate, with what is negotiated in `codecs` and
-//! what is heard by RTCP in `rtcp`, and by which way the peer is reached in `path`; `packets` makes RTP payloads of access units, once for all viewers; `viewer`
+//! what is heard by RTCP in `rtcp`, and by which way the peer is reached in `path` (TCP's connections in `tcp`); `packets` makes RTP payloads of access units, once for all viewers; `viewer`
 //! is what somebody who watches a stream is sent, and `feeder` where that comes from; `server` is the one UDP
 //! socket with everybody behind it, but those whom `branch` gives to others. The other way round, `inbound` makes
 //! pictures and sound of the packets that somebody who publishes sends, and `publisher` hands them to the stream.
@@ -13,12 +13,13 @@ pub mod codecs;
 pub mod feeder;
 pub mod inbound;
 pub mod packets;
-mod path;
+pub mod path;
 pub mod peer;
 mod publisher;
 mod rtcp;
 pub mod server;
 pub mod stun;
+pub mod tcp;
 #[cfg(test)]
 mod tests;
 mod viewer;

@@ -7,14 +7,39 @@ use super::stun;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Transport {
+    Udp,
+    Tcp,
+}
+
+/// Somebody's address, as it is seen from here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Remote {
+    pub address: SocketAddr,
+    pub over: Transport,
+}
+
+/// From one of the box's addresses to one of a peer's, and back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Way {
+    pub remote: Remote,
+    pub local: SocketAddr,
+}
+
+impl Way {
+    pub fn udp(peer: SocketAddr, local: SocketAddr) -> Self {
+        Self { remote: Remote { address: peer, over: Transport::Udp }, local }
+    }
+}
+
 /// A peer that isn't heard for so long is gone. Some check every 5 s only.
 const SILENT: Duration = Duration::from_secs(25);
 
 /// A check that came, until it is answered: only the answer says that it was the peer's.
 #[derive(Debug, Clone, Copy)]
 struct Check {
-    peer: SocketAddr,
-    local: SocketAddr,
+    way: Way,
     nominates: bool,
     at: Instant,
 }
@@ -23,32 +48,32 @@ struct Check {
 #[derive(Debug, Default)]
 pub struct Path {
     check: Option<Check>,
-    nominated: Option<(SocketAddr, SocketAddr)>,
+    nominated: Option<Way>,
     heard: Option<Instant>,
 }
 
 impl Path {
-    /// A datagram came, `from` the peer, `to` one of the box's addresses.
-    pub fn read(&mut self, from: SocketAddr, to: SocketAddr, datagram: &[u8], now: Instant) {
+    /// A datagram came.
+    pub fn read(&mut self, way: Way, datagram: &[u8], now: Instant) {
         if stun::local_ufrag(datagram).is_some() {
-            self.check = Some(Check { peer: from, local: to, nominates: stun::nominates(datagram), at: now });
+            self.check = Some(Check { way, nominates: stun::nominates(datagram), at: now });
         }
     }
 
-    /// A datagram is to go to `peer` from `local`: where it does go, and where from.
-    pub fn write(&mut self, peer: SocketAddr, local: SocketAddr, datagram: &[u8]) -> (SocketAddr, SocketAddr) {
+    /// A datagram is to go by `way`: which way it does go.
+    pub fn write(&mut self, way: Way, datagram: &[u8]) -> Way {
         if !stun::is_stun(datagram) {
-            return self.nominated.unwrap_or((peer, local));
+            return self.nominated.unwrap_or(way);
         }
         if stun::is_success(datagram)
-            && let Some(check) = self.check.take_if(|check| check.peer == peer)
+            && let Some(check) = self.check.take_if(|check| check.way.remote == way.remote)
         {
             self.heard = Some(check.at);
             if check.nominates {
-                self.nominated = Some((check.peer, check.local));
+                self.nominated = Some(check.way);
             }
         }
-        (peer, local)
+        way
     }
 
     /// When the peer is gone unless it is heard before.
@@ -97,27 +122,29 @@ mod tests {
 
     #[test]
     fn media_follows_the_last_nomination_that_was_answered() {
-        let (mut path, now, ours) = (Path::default(), Instant::now(), address(1));
-        assert_eq!(path.write(address(2), ours, &RTP), (address(2), ours), "as rtc has it");
-        path.read(address(2), ours, &check(true), now);
-        path.write(address(2), ours, &answer());
-        path.read(address(3), address(9), &check(false), now);
-        path.write(address(3), address(9), &answer());
-        assert_eq!(path.write(address(2), ours, &RTP), (address(2), ours), "a check alone changes nothing");
-        path.read(address(3), address(9), &check(true), now);
-        assert_eq!(path.write(address(2), ours, &RTP), (address(2), ours), "nor does what anybody may send");
-        path.write(address(3), address(9), &answer());
-        assert_eq!(path.write(address(2), ours, &RTP), (address(3), address(9)));
-        assert_eq!(path.write(address(2), ours, &answer()), (address(2), ours), "answers go where they were asked for");
+        let (mut path, now) = (Path::default(), Instant::now());
+        let two = Way::udp(address(2), address(1));
+        let three = Way { remote: Remote { address: address(2), over: Transport::Tcp }, local: address(9) };
+        assert_eq!(path.write(two, &RTP), two, "as rtc has it");
+        path.read(two, &check(true), now);
+        path.write(two, &answer());
+        path.read(three, &check(false), now);
+        path.write(three, &answer());
+        assert_eq!(path.write(two, &RTP), two, "a check alone changes nothing");
+        path.read(three, &check(true), now);
+        assert_eq!(path.write(two, &RTP), two, "nor does what anybody may send");
+        path.write(three, &answer());
+        assert_eq!(path.write(two, &RTP), three);
+        assert_eq!(path.write(two, &answer()), two, "answers go where they were asked for");
     }
 
     #[test]
     fn who_is_not_heard_is_gone_once() {
-        let (mut path, began, ours) = (Path::default(), Instant::now(), address(1));
+        let (mut path, began, two) = (Path::default(), Instant::now(), Way::udp(address(2), address(1)));
         assert!(!path.takes_loss(began + 2 * SILENT), "who never was there isn't gone");
-        path.read(address(2), ours, &check(false), began);
+        path.read(two, &check(false), began);
         assert_eq!(path.deadline(), None, "anybody may send that");
-        path.write(address(2), ours, &answer());
+        path.write(two, &answer());
         assert!(!path.takes_loss(began + SILENT - Duration::from_millis(1)));
         assert!(path.takes_loss(began + SILENT));
         assert!(!path.takes_loss(began + SILENT));

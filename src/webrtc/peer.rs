@@ -7,11 +7,12 @@
 use super::again;
 use super::codecs;
 use super::packets::Kind;
-use super::path::Path;
+use super::path::{Path, Remote, Transport, Way};
 use super::rtcp::{self, Ears, Heard, Hearing};
 use super::stun;
 use bytes::{Bytes, BytesMut};
 use rtc::data_channel::RTCDataChannelId;
+use rtc::ice::tcp_type::TcpType;
 use rtc::interceptor::{
     BandwidthEstimator, CongestionControlBuilder, Gcc, NackGeneratorBuilder, NackResponderBuilder, PacketReport,
     Registry, Slot, TwccReceiverBuilder, TwccSenderBuilder,
@@ -74,7 +75,10 @@ const ESTIMATE_MAX: f64 = 30_000_000.0;
 #[derive(Clone)]
 pub struct Identity {
     pub certificate: RTCCertificate,
+    /// By UDP.
     pub addresses: Vec<SocketAddr>,
+    /// By TCP, where that is listened on.
+    pub tcp_addresses: Vec<SocketAddr>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -156,7 +160,8 @@ pub struct Peer {
     state: RTCPeerConnectionState,
     has_come: bool,
     receives: bool,
-    addresses: Vec<SocketAddr>,
+    /// That are yet to be told.
+    candidates: Vec<Remote>,
     offer: String,
     channels_opened: usize,
     ssrcs: BTreeSet<u32>,
@@ -212,7 +217,7 @@ impl Peer {
             state: RTCPeerConnectionState::New,
             has_come: false,
             receives: settings.receives,
-            addresses: identity.addresses.clone(),
+            candidates: identity.candidates(),
             offer: String::new(),
             channels_opened: 0,
             ssrcs: BTreeSet::new(),
@@ -267,8 +272,8 @@ impl Peer {
         let told = told.lines().filter(|line| !line.starts_with("a=candidate:"));
         let told: String = told.flat_map(|line| [line, "\r\n"]).collect();
         self.connection.set_remote_description(now, RTCSessionDescription::offer(told)?)?;
-        for address in std::mem::take(&mut self.addresses) {
-            self.connection.add_local_candidate(RTCIceCandidate::from(&host(address)?).to_json()?)?;
+        for candidate in std::mem::take(&mut self.candidates) {
+            self.connection.add_local_candidate(RTCIceCandidate::from(&host(candidate)?).to_json()?)?;
         }
         let answer = self.connection.create_answer(None)?;
         self.connection.set_local_description(now, answer)?;
@@ -362,13 +367,17 @@ impl Peer {
         channel.outstanding_bytes() < MAX_MESSAGES_WAITING && channel.send_text(now, text).is_ok()
     }
 
-    pub fn read(&mut self, from: SocketAddr, to: SocketAddr, datagram: &[u8], now: Instant) {
+    pub fn read(&mut self, way: Way, datagram: &[u8], now: Instant) {
+        let from = way.remote.address;
         if !self.listens_to(from, datagram) {
             return;
         }
-        let transport =
-            TransportContext { local_addr: to, peer_addr: from, transport_protocol: TransportProtocol::UDP, ecn: None };
-        self.path.read(from, to, datagram, now);
+        let transport_protocol = match way.remote.over {
+            Transport::Udp => TransportProtocol::UDP,
+            Transport::Tcp => TransportProtocol::TCP,
+        };
+        let transport = TransportContext { local_addr: way.local, peer_addr: from, transport_protocol, ecn: None };
+        self.path.read(way, datagram, now);
         let message = BytesMut::from(datagram);
         // What can't be read is nobody's loss but the sender's.
         if let Err(error) = self.connection.handle_read(TaggedBytesMut { now, transport, message }) {
@@ -402,15 +411,17 @@ impl Peer {
         self.connection.poll_timeout().into_iter().chain(self.path.deadline()).min()
     }
 
-    /// The next datagram that is to be sent: to whom, and from which of the box's addresses.
-    pub fn write(&mut self) -> Option<(SocketAddr, SocketAddr, BytesMut)> {
+    /// The next datagram that is to be sent, and by which way.
+    pub fn write(&mut self) -> Option<(Way, BytesMut)> {
         let out = self.held.pop_front().or_else(|| self.connection.poll_write());
         let TaggedBytesMut { transport, message, .. } = out?;
         if stun::is_success(&message) {
             self.answered.insert(transport.peer_addr);
         }
-        let (peer, local) = self.path.write(transport.peer_addr, transport.local_addr, &message);
-        Some((peer, local, message))
+        let over = if transport.transport_protocol == TransportProtocol::TCP { Transport::Tcp } else { Transport::Udp };
+        let remote = Remote { address: transport.peer_addr, over };
+        let way = self.path.write(Way { remote, local: transport.local_addr }, &message);
+        Some((way, message))
     }
 
     /// Whether a datagram is one that `rtc` may see: it remembers, before it knows whether something is genuine.
@@ -549,15 +560,29 @@ fn is_alert(datagram: &[u8]) -> bool {
     matches!(datagram, [21, 254, ..])
 }
 
-fn host(address: SocketAddr) -> Result<rtc::ice::candidate::Candidate, Error> {
+impl Identity {
+    fn candidates(&self) -> Vec<Remote> {
+        let over = |addresses: &[SocketAddr], over| -> Vec<Remote> {
+            addresses.iter().map(|address| Remote { address: *address, over }).collect()
+        };
+        [over(&self.addresses, Transport::Udp), over(&self.tcp_addresses, Transport::Tcp)].concat()
+    }
+}
+
+/// One of the box's own addresses. TCP connections come in, and none goes out (RFC 6544).
+fn host(Remote { address, over }: Remote) -> Result<rtc::ice::candidate::Candidate, Error> {
+    let (network, tcp_type) = match over {
+        Transport::Udp => ("udp", TcpType::Unspecified),
+        Transport::Tcp => ("tcp", TcpType::Passive),
+    };
     let base_config = CandidateConfig {
-        network: "udp".to_owned(),
+        network: network.to_owned(),
         address: address.ip().to_string(),
         port: address.port(),
         component: 1,
         ..CandidateConfig::default()
     };
-    CandidateHostConfig { base_config, ..CandidateHostConfig::default() }.new_candidate_host()
+    CandidateHostConfig { base_config, tcp_type }.new_candidate_host()
 }
 
 /// What the answer gave a codec; `None` where the offer hasn't it.

@@ -11,9 +11,11 @@ use super::codecs;
 use super::feeder::{Feeder, Media};
 use super::inbound::InboundError;
 use super::packets::{Kind, Packets};
+use super::path::{Remote, Way};
 use super::peer::{Peer, PeerEvent};
 use super::publisher::{Moment, Publisher};
 use super::stun;
+use super::tcp;
 use super::viewer::{Numbers, Viewer};
 use crate::capture::contribution::{Claim, Taken};
 use crate::stream::Stream;
@@ -28,7 +30,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use thiserror::Error;
 use tokio::io::Interest;
-use tokio::net::UdpSocket;
+use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::{mpsc, oneshot};
 
 /// Peers at once; each holds some 400 KB.
@@ -137,10 +139,11 @@ pub struct Server {
 }
 
 impl Server {
-    /// Binds the socket; nothing happens before the future is polled. `addresses` says where the box is reached now,
-    /// `epoch` what viewers are told the time by.
+    /// Binds the socket; nothing happens before the future is polled. `tcp` is for peers that no UDP gets through to.
+    /// `addresses` says where the box is reached now, `epoch` what viewers are told the time by.
     pub fn bind(
         listen: SocketAddr,
+        tcp: Option<TcpListener>,
         addresses: impl Fn() -> Vec<IpAddr> + Send + Sync + 'static,
         epoch: impl Fn() -> Epoch + Send + 'static,
     ) -> io::Result<(Self, impl Future<Output = ()> + Send)> {
@@ -156,6 +159,7 @@ impl Server {
             socket: Arc::new(socket),
             state: Arc::new(state),
             port: address.port(),
+            tcp: tcp.as_ref().map(tcp::Connections::of).transpose()?,
             certificate,
             addresses: Arc::new(addresses),
         };
@@ -166,12 +170,12 @@ impl Server {
             sessions: BTreeMap::new(),
             next: 0,
             by_ufrag: HashMap::new(),
-            by_address: HashMap::new(),
+            by_remote: HashMap::new(),
             feeders: BTreeMap::new(),
             audience: Arc::clone(&audience),
             buffer: vec![0; RECEIVE_BUFFER],
         };
-        Ok((Self { commands, address, audience }, task.run(orders)))
+        Ok((Self { commands, address, audience }, task.run(orders, tcp)))
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -282,7 +286,7 @@ struct Task {
     sessions: BTreeMap<u64, Session>,
     next: u64,
     by_ufrag: HashMap<String, u64>,
-    by_address: HashMap<SocketAddr, u64>,
+    by_remote: HashMap<Remote, u64>,
     feeders: BTreeMap<String, Feeder>,
     audience: Audience,
     /// Of [`RECEIVE_BUFFER`] bytes.
@@ -290,8 +294,12 @@ struct Task {
 }
 
 impl Task {
-    async fn run(mut self, mut orders: mpsc::Receiver<Command>) {
+    async fn run(mut self, mut orders: mpsc::Receiver<Command>, tcp: Option<TcpListener>) {
         let (media_out, mut media) = mpsc::channel::<Media>(MEDIA_QUEUE);
+        let (tcp_out, mut by_tcp) = mpsc::channel::<Datagram>(branch::QUEUE);
+        if let Some((listener, connections)) = tcp.zip(self.outlet.tcp.clone()) {
+            tokio::spawn(tcp::serve(listener, connections, tcp_out));
+        }
         loop {
             let deadline = self.sessions.values().map(|session| session.deadline).min();
             let wait = deadline.unwrap_or_else(|| Instant::now() + Duration::from_secs(3_600));
@@ -301,6 +309,7 @@ impl Task {
                     None => return,
                 },
                 Some((stream, packets)) = media.recv() => self.media(&stream, packets),
+                Some(datagram) = by_tcp.recv() => self.datagram(datagram.way, &datagram.contents),
                 ready = self.outlet.socket.readable() => if ready.is_ok() { self.receive(); },
                 () = tokio::time::sleep_until(wait.into()) => self.timeouts(),
             }
@@ -461,25 +470,25 @@ impl Task {
             let to = meta.dst_ip.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)).to_canonical();
             let from = SocketAddr::new(meta.addr.ip().to_canonical(), meta.addr.port());
             for datagram in whole.chunks(meta.stride.max(1)) {
-                self.datagram(from, SocketAddr::new(to, self.outlet.port), datagram);
+                self.datagram(Way::udp(from, SocketAddr::new(to, self.outlet.port)), datagram);
             }
         }
         self.buffer = buffer;
     }
 
-    fn datagram(&mut self, from: SocketAddr, to: SocketAddr, datagram: &[u8]) {
+    fn datagram(&mut self, way: Way, datagram: &[u8]) {
         let key = match stun::local_ufrag(datagram) {
             Some(ufrag) => self.by_ufrag.get(ufrag),
-            None => self.by_address.get(&from),
+            None => self.by_remote.get(&way.remote),
         };
         let Some(key) = key.copied() else {
             if let Some(branch) = &self.branch {
-                let _ = branch.try_send(Datagram { from, to, contents: datagram.to_vec() });
+                let _ = branch.try_send(Datagram { way, contents: datagram.to_vec() });
             }
             return;
         };
         if let Some(session) = self.sessions.get_mut(&key) {
-            session.peer.read(from, to, datagram, Instant::now());
+            session.peer.read(way, datagram, Instant::now());
         }
         self.settle(key);
     }
@@ -593,11 +602,11 @@ impl Task {
     /// Sends what a peer has to send, and sets its next deadline.
     fn flush(&mut self, key: u64) {
         let Some(session) = self.sessions.get_mut(&key) else { return };
-        while let Some((destination, from, contents)) = session.peer.write() {
+        while let Some((way, contents)) = session.peer.write() {
             if stun::is_success(&contents) {
-                self.by_address.insert(destination, key);
+                self.by_remote.insert(way.remote, key);
             }
-            self.outlet.send(destination, from, &contents);
+            self.outlet.send(way, &contents);
         }
         let now = Instant::now();
         let role = match &session.role {
@@ -616,7 +625,7 @@ impl Task {
         }
         let session = self.sessions.remove(&key)?;
         self.by_ufrag.remove(&session.ufrag);
-        self.by_address.retain(|_, owner| *owner != key);
+        self.by_remote.retain(|_, owner| *owner != key);
         let Role::Viewer { stream, counted, .. } = &session.role else { return Some(session.role) };
         if *counted {
             let mut audience = lock(&self.audience);

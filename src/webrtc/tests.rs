@@ -2,6 +2,7 @@
 #![allow(clippy::disallowed_methods, reason = "simulated time begins somewhere")]
 
 use super::packets::{Kind, Packets};
+use super::path::Way;
 use super::peer::{Identity, Peer, PeerEvent};
 use super::viewer::{Numbers, Viewer};
 use crate::time::{MonoTime, Timescale};
@@ -80,7 +81,7 @@ impl Net {
         let certificate =
             RTCCertificate::generate(provider.crypto(), SignatureScheme::EcdsaP256Sha256, params).expect("one");
         let numbers = Numbers { ssrcs: [11, 12, 13, 14], sequence_numbers: [65_500, 7] };
-        let identity = Identity { certificate, addresses: vec![ours] };
+        let identity = Identity { certificate, addresses: vec![ours], tcp_addresses: Vec::new() };
         let (peer, viewer, answer) = Viewer::answer(&offer, &identity, numbers, now).expect("an answer");
         browser.set_remote_description(now, RTCSessionDescription::answer(answer).expect("SDP")).expect("set");
         let flying = VecDeque::new();
@@ -114,8 +115,8 @@ impl Net {
 
     fn send(&mut self) {
         let mut out = Vec::new();
-        while let Some((to, from, bytes)) = self.peer.write() {
-            assert_eq!((to, from), (self.theirs, self.ours));
+        while let Some((way, bytes)) = self.peer.write() {
+            assert_eq!(way, Way::udp(self.theirs, self.ours));
             out.push((true, bytes));
         }
         while let Some(TaggedBytesMut { message, .. }) = self.browser.poll_write() {
@@ -144,7 +145,7 @@ impl Net {
                     };
                     let _ = self.browser.handle_read(TaggedBytesMut { now: self.now, transport, message });
                 } else {
-                    self.peer.read(self.theirs, self.ours, &message, self.now);
+                    self.peer.read(Way::udp(self.theirs, self.ours), &message, self.now);
                 }
             }
             if self.peer.next_timeout().is_some_and(|at| at <= self.now) {
@@ -217,7 +218,7 @@ fn five_lost_in_a_hundred_are_sent_again() {
 fn who_closes_is_gone_at_once_and_is_answered() {
     let mut net = Net::new(0);
     // Anybody could send one that isn't protected.
-    net.peer.read(net.theirs, net.ours, &[21, 254, 253, 0, 0, 0, 0, 0, 0, 0, 9, 0, 2, 1, 0], net.now);
+    net.peer.read(Way::udp(net.theirs, net.ours), &[21, 254, 253, 0, 0, 0, 0, 0, 0, 0, 9, 0, 2, 1, 0], net.now);
     net.pass(Duration::from_millis(100), |_| false);
     let is_over =
         |net: &mut Net| std::iter::from_fn(|| net.peer.next_event()).any(|event| matches!(event, PeerEvent::Over));
@@ -235,7 +236,7 @@ fn nonsense_is_refused() {
     let certificate =
         RTCCertificate::generate(provider.crypto(), SignatureScheme::EcdsaP256Sha256, params).expect("one");
     let numbers = Numbers { ssrcs: [1, 2, 3, 4], sequence_numbers: [1, 2] };
-    let identity = Identity { certificate, addresses: Vec::new() };
+    let identity = Identity { certificate, addresses: Vec::new(), tcp_addresses: Vec::new() };
     for offer in ["", "v=0", "hello", "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n"] {
         assert!(Viewer::answer(offer, &identity, numbers, Instant::now()).is_err(), "{offer:?}");
     }

@@ -5,7 +5,8 @@ use crate::appliance::{Appliance, Folder, PATIENCE, wait_until};
 use crate::ffmpeg::{ffmpeg, run};
 use crate::http::{Response, exchange, parse};
 use serde_json::Value;
-use std::net::{SocketAddr, UdpSocket};
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream, UdpSocket};
 
 pub const STREAM: &str = "[streams.camera]\ninput = { source = \"test\", size = \"640x360\", fps = 30 }\n";
 /// Where scripts/deps puts aiortc.
@@ -277,4 +278,49 @@ fn what_means_harm_at_the_port_disturbs_nobody() {
     });
     let said = box_.log().len() - before;
     assert!(said < 20, "{said} lines of log for strangers' noise: {:#?}", box_.log());
+}
+
+#[test]
+fn what_means_harm_by_tcp_is_closed_and_bounded() {
+    let box_ = Appliance::start(STREAM);
+    let created = send(&box_, "POST", "/camera/whep", &SDP, &h264_offer());
+    assert_eq!(created.status, 201, "{}", created.text());
+    let candidate = created.text().lines().find(|line| line.contains(" tcptype passive")).expect("it is told");
+    let port = candidate.split(' ').nth(5).and_then(|port| port.parse().ok()).expect("a port");
+    let address = SocketAddr::from(([127, 0, 0, 1], port));
+    let connect = || {
+        let stream = TcpStream::connect(address).expect("it listens");
+        stream.set_read_timeout(Some(PATIENCE)).expect("set");
+        stream
+    };
+    let closes = |mut stream: TcpStream, what: &str| {
+        let read = stream.read(&mut [0; 16]);
+        let reset = matches!(&read, Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset);
+        assert!(matches!(read, Ok(0)) || reset, "{what}: {read:?}");
+    };
+    for (what, bytes) in [
+        ("HTTP", b"GET / HTTP/1.1\r\n\r\n".repeat(300)),
+        ("a packet that is too long", [&[0xFF, 0xFF][..], &[0; 5_000]].concat()),
+        ("DTLS before any check", vec![0, 5, 22, 254, 253, 0, 0]),
+        ("an empty packet", vec![0, 0]),
+    ] {
+        let mut stream = connect();
+        stream.write_all(&bytes).expect("sent");
+        closes(stream, what);
+    }
+    let idle: Vec<TcpStream> = (0..16).map(|_| connect()).collect();
+    closes(connect(), "one too many from there");
+    drop(idle);
+    // A check for nobody keeps its connection, and gets no answer.
+    let mut check = vec![0, 32, 0, 1, 0, 12, 0x21, 0x12, 0xA4, 0x42];
+    check.extend([7; 12]);
+    check.extend([0, 6, 0, 7]);
+    check.extend(b"no:body\0");
+    wait_until("a place to be free", PATIENCE, || {
+        let mut stream = connect();
+        stream.set_read_timeout(Some(std::time::Duration::from_millis(300))).expect("set");
+        stream.write_all(&check).is_ok()
+            && matches!(stream.read(&mut [0; 16]), Err(error) if error.kind() == std::io::ErrorKind::WouldBlock)
+    });
+    assert_eq!(send(&box_, "POST", "/camera/whep", &SDP, &h264_offer()).status, 201);
 }

@@ -7,6 +7,7 @@ use crate::ffmpeg::run;
 use serde_json::{Value, json};
 
 const VISIT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients/browser/real_time.mjs");
+const TCP: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients/browser/tcp.mjs");
 
 #[test]
 fn the_page_plays_in_real_time_and_knows_its_delay() {
@@ -28,7 +29,8 @@ fn the_page_plays_in_real_time_and_knows_its_delay() {
 
 #[test]
 fn the_page_falls_back_to_hls_and_comes_back() {
-    let box_ = Appliance::start(STREAM);
+    // The test's own configuration begins in [webrtc].
+    let box_ = Appliance::start(&format!("listen_tcp = \"off\"\n{STREAM}"));
     let visits: Value =
         serde_json::from_slice(&run("node", &[VISIT, &box_.url("/camera/")])).expect("real_time.mjs writes JSON");
     println!("{visits:#}");
@@ -51,4 +53,17 @@ fn the_page_falls_back_to_hls_and_comes_back() {
 
     let after_ms = number(&visits["withoutUdp"], "after_ms");
     assert!(after_ms < 15_000.0, "HLS stood in after {after_ms} ms only");
+}
+
+#[test]
+fn where_no_udp_gets_through_tcp_does() {
+    let box_ = Appliance::start("[access]\npublish = \"lan\"\n[streams.stage]\ninput = { source = \"publish\" }\n");
+    let report = run("node", &[TCP, &box_.url(""), "stage", "8"]);
+    let report: Value = serde_json::from_slice(&report).expect("tcp.mjs writes JSON");
+    println!("{report:#}");
+    for side in ["published", "watched"] {
+        assert!(number(&report[side], "offered") >= 1.0, "{report:#}");
+        assert_eq!(report[side]["protocol"], "tcp");
+    }
+    assert!(number(&report["frames"], "decoded") > 100.0, "{report:#}");
 }
