@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 static IDENTITY: LazyLock<Identity> = LazyLock::new(|| Identity {
     certificate: certificate().expect("a certificate"),
     addresses: vec!["10.0.0.1:8189".parse().expect("an address")],
+    tcp_addresses: vec!["10.0.0.1:8189".parse().expect("an address")],
 });
 const OFFER: &str = include_str!("../../seeds/offer/chromium");
 

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 static IDENTITY: LazyLock<Identity> = LazyLock::new(|| Identity {
     certificate: certificate().expect("a certificate"),
     addresses: vec!["10.0.0.1:8189".parse().expect("an address")],
+    tcp_addresses: vec!["10.0.0.1:8189".parse().expect("an address")],
 });
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
@@ -50,7 +51,7 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
             _ => hall.said(line, &String::from_utf8_lossy(message), now),
         }
         while hall.next_output().is_some() {}
-        hall.write(|_, _, _| {});
+        hall.write(|_, _| {});
         let rooms = hall.rooms();
         assert!(rooms.len() <= 2);
         for room in rooms {
