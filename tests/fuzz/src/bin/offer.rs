@@ -4,6 +4,7 @@
 
 use capturebox::http::Fragment;
 use capturebox::webrtc::Kind;
+use capturebox::webrtc::path::Way;
 use capturebox::webrtc::peer::{Identity, Peer, Settings};
 use capturebox::webrtc::server::certificate;
 use capturebox::webrtc::stun;
@@ -45,9 +46,9 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
         let _ = peer.answer(&fragment.restarted(OFFER), now);
     }
     let (mut peer, _) = answered(OFFER);
-    let (from, to) = ("10.0.0.2:5000".parse().expect("one"), "10.0.0.1:8189".parse().expect("one"));
+    let way = Way::udp("10.0.0.2:5000".parse().expect("one"), "10.0.0.1:8189".parse().expect("one"));
     for (index, datagram) in bytes.chunks(200).take(8).enumerate() {
-        peer.read(from, to, datagram, now + Duration::from_millis(index as u64));
+        peer.read(way, datagram, now + Duration::from_millis(index as u64));
         while peer.write().is_some() {}
         while peer.next_event().is_some() {}
     }
