@@ -1,10 +1,10 @@
-// Publishes from a page of Chromium and watches the same stream there, both with the box's TCP candidates alone, as
-// where a network lets no UDP through.
-//   node tcp.mjs ORIGIN STREAM SECONDS
+// Publishes from a page of Chromium and watches the same stream there, both by one way only, as networks may have it:
+//   node ways.mjs ORIGIN STREAM SECONDS tcp|relay
+// `tcp`: with the box's TCP candidates alone. `relay`: by the TURN server that the box tells of, alone.
 // Prints a line of JSON: by what each connection goes, and what came of it.
 import { chromium } from "playwright-core";
 
-const [origin, stream, seconds] = process.argv.slice(2);
+const [origin, stream, seconds, way] = process.argv.slice(2);
 const FLAGS = [
   "--no-sandbox",
   "--disable-gpu",
@@ -14,7 +14,7 @@ const FLAGS = [
 ];
 
 // Runs in the page.
-async function publishAndWatch({ stream, seconds }) {
+async function publishAndWatch({ stream, seconds, way }) {
   const canvas = document.body.appendChild(document.createElement("canvas"));
   [canvas.width, canvas.height] = [640, 360];
   const context = canvas.getContext("2d");
@@ -25,14 +25,20 @@ async function publishAndWatch({ stream, seconds }) {
   };
   requestAnimationFrame(draw);
 
+  const relayed = /<(turn:[^>]*)>; rel="ice-server"; username="(.*?)"; credential="(.*?)"/;
   const connect = async (peer, path) => {
-    await peer.setLocalDescription();
+    const offer = await peer.createOffer();
     const headers = { "content-type": "application/sdp" };
-    const answer = await fetch(path, { method: "POST", headers, body: peer.localDescription.sdp });
+    const answer = await fetch(path, { method: "POST", headers, body: offer.sdp });
     const text = await answer.text();
     if (answer.status !== 201) throw new Error(`${path}: ${answer.status} ${text}`);
-    const sdp = text.split("\r\n").filter((line) => !/^a=candidate:\S+ \d+ udp /i.test(line)).join("\r\n");
-    await peer.setRemoteDescription({ type: "answer", sdp });
+    if (way === "relay") {
+      const [, urls, username, credential] = relayed.exec(answer.headers.get("link"));
+      peer.setConfiguration({ iceTransportPolicy: "relay", iceServers: [{ urls, username, credential }] });
+    }
+    await peer.setLocalDescription(offer);
+    const left = (line) => way !== "tcp" || !/^a=candidate:\S+ \d+ udp /i.test(line);
+    await peer.setRemoteDescription({ type: "answer", sdp: text.split("\r\n").filter(left).join("\r\n") });
     if (peer.connectionState !== "connected")
       await new Promise((resolve, reject) => {
         peer.onconnectionstatechange = () => {
@@ -42,7 +48,8 @@ async function publishAndWatch({ stream, seconds }) {
       });
     const stats = await peer.getStats();
     const pair = [...stats.values()].find(({ type, nominated, state }) => type === "candidate-pair" && nominated && state === "succeeded");
-    return { offered: (text.match(/ tcptype passive/g) ?? []).length, protocol: stats.get(pair.localCandidateId).protocol };
+    const { candidateType, protocol } = stats.get(pair.localCandidateId);
+    return { candidateType, protocol };
   };
 
   const publisher = new RTCPeerConnection();
@@ -68,7 +75,7 @@ try {
   const page = await browser.newPage();
   // A page of the box's own; what it shows is of no interest.
   await page.goto(`${origin}/assets/none`);
-  console.log(JSON.stringify(await page.evaluate(publishAndWatch, { stream, seconds: Number(seconds) })));
+  console.log(JSON.stringify(await page.evaluate(publishAndWatch, { stream, way, seconds: Number(seconds) })));
 } finally {
   await browser.close();
 }
