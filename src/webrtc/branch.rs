@@ -1,7 +1,7 @@
 //! The one UDP socket, for those who have peers of their own behind it: they get the datagrams that are for none of
 //! the server's, and send by the same socket.
 
-use super::path::{Transport, Way};
+use super::path::{Datagram, Transport, Way};
 use super::peer::Identity;
 use super::tcp::Connections;
 use quinn_udp::{Transmit, UdpSockRef, UdpSocketState};
@@ -14,11 +14,6 @@ use tokio::sync::mpsc;
 
 /// Datagrams on their way: what comes in the time that a busy task takes. More are lost, as on any network.
 pub(super) const QUEUE: usize = 1_024;
-
-pub struct Datagram {
-    pub way: Way,
-    pub contents: Vec<u8>,
-}
 
 /// Sends, and says who the box is. All share it.
 #[derive(Clone)]

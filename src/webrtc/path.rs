@@ -36,6 +36,12 @@ impl Way {
 /// A peer that isn't heard for so long is gone. Some check every 5 s only.
 const SILENT: Duration = Duration::from_secs(25);
 
+/// Something that came.
+pub struct Datagram {
+    pub way: Way,
+    pub contents: Vec<u8>,
+}
+
 /// A check that came, until it is answered: only the answer says that it was the peer's.
 #[derive(Debug, Clone, Copy)]
 struct Check {

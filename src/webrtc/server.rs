@@ -6,12 +6,12 @@
 
 #![allow(clippy::disallowed_methods, reason = "a shell: peers are handed the time")]
 
-use super::branch::{self, Branch, Datagram, Outlet};
+use super::branch::{self, Branch, Outlet};
 use super::codecs;
 use super::feeder::{Feeder, Media};
 use super::inbound::InboundError;
 use super::packets::{Kind, Packets};
-use super::path::{Remote, Way};
+use super::path::{Datagram, Remote, Way};
 use super::peer::{Peer, PeerEvent};
 use super::publisher::{Moment, Publisher};
 use super::stun;

@@ -4,8 +4,7 @@
 //! A connection begins with a check that names a session, is closed when nothing comes for a while, and loses what its
 //! peer doesn't take in time, as UDP would: real time that waits in a queue isn't any more.
 
-use super::branch::Datagram;
-use super::path::{Remote, Transport, Way};
+use super::path::{Datagram, Remote, Transport, Way};
 use super::stun;
 use bytes::{Bytes, BytesMut};
 use rtc::shared::tcp_framing::{TcpFrameDecoder, frame_packet};
