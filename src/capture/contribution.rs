@@ -9,7 +9,8 @@
 #![allow(clippy::disallowed_methods, reason = "a shell: waits for what is pushed")]
 
 use super::{Capture, CaptureError, Captured, Source};
-use std::collections::{BTreeMap, VecDeque};
+use crate::media::TrackId;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 use thiserror::Error;
@@ -18,8 +19,8 @@ use thiserror::Error;
 const OPEN_WAITS: Duration = Duration::from_millis(400);
 /// Raw pictures that wait: one is being read, one is the newest.
 const MAX_FRAMES: usize = 2;
-/// Encoded units and blocks of sound that wait: some 3 s.
-const MAX_OTHERS: usize = 300;
+/// Encoded units, of three renditions, and blocks of sound that wait: some 3 s.
+const MAX_OTHERS: usize = 500;
 /// Bytes of those.
 const MAX_BYTES: usize = 8 << 20;
 
@@ -121,8 +122,8 @@ struct Inner {
     queue: VecDeque<Captured>,
     frames: usize,
     bytes: usize,
-    /// Units were dropped: up to the next key frame nothing can be decoded.
-    needs_key_frame: bool,
+    /// Renditions of which a key frame has come since units were dropped: others can't be decoded.
+    whole: BTreeSet<TrackId>,
     dropped: u64,
 }
 
@@ -133,6 +134,7 @@ impl Inner {
 
     fn clear(&mut self) {
         self.queue.clear();
+        self.whole.clear();
         (self.frames, self.bytes) = (0, 0);
     }
 
@@ -149,11 +151,11 @@ impl Inner {
                 self.frames += 1;
             }
             Captured::Unit { track, unit } if track.id.is_video() => {
-                if self.needs_key_frame && !unit.keyframe {
+                if !unit.keyframe && !self.whole.contains(&track.id) {
                     self.dropped += 1;
                     return;
                 }
-                self.needs_key_frame = false;
+                self.whole.insert(track.id);
             }
             Captured::Unit { .. } | Captured::Pcm(_) | Captured::End => {}
         }
@@ -163,7 +165,6 @@ impl Inner {
             // Nobody reads, and half a group of pictures is of no use.
             self.dropped += self.queue.len() as u64;
             self.clear();
-            self.needs_key_frame = true;
         }
     }
 
@@ -204,7 +205,6 @@ impl Contributor {
         let number = inner.next;
         inner.next += 1;
         inner.clear();
-        inner.needs_key_frame = true;
         inner.fault = None;
         inner.heard = Some(now);
         inner.holder = Some(number);
@@ -239,9 +239,9 @@ impl Contributor {
         }
     }
 
-    /// Whether encoded pictures are dropped until a key frame comes.
+    /// Whether encoded pictures are dropped until a key frame comes; those of every rendition.
     pub fn needs_key_frame(&self) -> bool {
-        self.place.lock().needs_key_frame
+        !self.place.lock().whole.contains(&TrackId::Video(0))
     }
 
     /// What was dropped because nobody read it in time, at this place so far.

@@ -3,6 +3,7 @@
 use super::forward::{self, Flow, Incoming};
 use super::message::Source;
 use crate::codec::sps;
+use crate::webrtc::layers;
 use crate::webrtc::peer::rtp;
 use bytes::Bytes;
 use std::time::{Duration, Instant};
@@ -138,19 +139,16 @@ impl Inflow {
     }
 }
 
-/// The layer for a picture of that height and a part of the bandwidth, bits a second: the least that is high
-/// enough, or the most that there is; and then no more than fits. The lowest always does.
-pub fn choose(layers: &[&Inflow], height: u32, budget_bps: u64, now: Instant) -> Option<Flow> {
-    let mut awake: Vec<_> = layers.iter().filter(|layer| !layer.rests(now)).collect();
-    awake.sort_by_key(|layer| (layer.height, layer.rate_bps));
-    // A picture is still good when it is scaled up a little.
-    let high_enough = |layer: &&&Inflow| layer.height * 5 / 4 >= height;
-    let wanted = awake.iter().position(high_enough).unwrap_or(awake.len().saturating_sub(1));
-    let upto = awake.get(..=wanted).unwrap_or_default();
-    let fits = upto.iter().rev().find(|layer| u64::from(layer.rate_bps) <= budget_bps);
-    let best = fits.or(upto.first()).map(|layer| layer.flow);
-    // Nothing has come yet: the first that comes.
-    best.or_else(|| layers.first().map(|layer| layer.flow))
+/// The layer for a picture of that height and a part of the bandwidth; see [`layers::choose`].
+pub fn choose(inflows: &[&Inflow], current: Option<Flow>, height: u32, budget_bps: u64, now: Instant) -> Option<Flow> {
+    let layer = |inflow: &&Inflow| layers::Layer {
+        id: inflow.flow,
+        height: inflow.height,
+        rate_bps: inflow.rate_bps.into(),
+        awake: !inflow.rests(now),
+    };
+    let layers: Vec<_> = inflows.iter().map(layer).collect();
+    layers::choose(&layers, current, height, budget_bps)
 }
 
 #[cfg(test)]
@@ -194,20 +192,13 @@ mod tests {
     }
 
     #[test]
-    fn layers_are_chosen_by_size_and_by_what_fits() {
+    fn a_layer_that_rests_isnt_chosen() {
         let now = Instant::now();
-        let (low, mid, high) =
-            (inflow(1, 180, 150_000, now), inflow(2, 360, 500_000, now), inflow(3, 720, 1_500_000, now));
-        let layers = [&high, &low, &mid];
-        let flow = |height, budget| choose(&layers, height, budget, now).map(|Flow(_, ssrc)| ssrc);
-        assert_eq!(flow(200, 9_000_000), Some(1));
-        assert_eq!(flow(360, 9_000_000), Some(2));
-        assert_eq!(flow(2_000, 9_000_000), Some(3));
-        assert_eq!(flow(720, 600_000), Some(2));
-        assert_eq!(flow(720, 1_000), Some(1), "the lowest always");
-        let later = now + Duration::from_secs(2);
-        assert_eq!(choose(&layers, 720, 9_000_000, later), Some(Flow(1, 3)), "all rest: some one");
-        assert_eq!(choose(&[], 720, 9_000_000, now), None);
+        let (low, high) = (inflow(1, 180, 150_000, now), inflow(2, 720, 1_500_000, now));
+        assert_eq!(choose(&[&high, &low], None, 720, 9_000_000, now), Some(Flow(1, 2)));
+        let later = now + RESTS_AFTER;
+        let low = inflow(1, 180, 150_000, later);
+        assert_eq!(choose(&[&high, &low], Some(Flow(1, 2)), 720, 9_000_000, later), Some(Flow(1, 1)));
     }
 
     #[test]

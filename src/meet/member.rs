@@ -7,6 +7,7 @@ use super::room::{MIX, PersonId, id_text};
 use super::seats::Seats;
 use crate::webrtc::Kind;
 use crate::webrtc::codecs;
+use crate::webrtc::layers::Budget;
 use crate::webrtc::path::Way;
 use crate::webrtc::peer::{Identity, OutId, Peer, Sent, Settings};
 use bytes::{Bytes, BytesMut};
@@ -17,10 +18,6 @@ use std::time::Instant;
 pub const MAX_VOICES: usize = 6;
 /// Pictures that one is sent at once.
 pub const MAX_PICTURES: usize = super::message::MAX_SHOWN;
-/// What is sent before anything is known, bits a second.
-const BUDGET_FIRST: u64 = 2_500_000;
-const BUDGET_MIN: u64 = 100_000;
-const BUDGET_MAX: u64 = 20_000_000;
 
 /// A picture that one wants to see: whose, and how high it is shown.
 pub type Wish = (PersonId, Source, u32);
@@ -92,10 +89,7 @@ pub struct Member {
     voices: Side<PersonId>,
     pictures: Side<(PersonId, Source)>,
     told_mids: Option<BTreeMap<String, Seat>>,
-    /// What can be sent to them, bits a second: what is estimated, and more and more while nothing speaks against it.
-    pub budget_bps: u64,
-    pub sent_bytes: u64,
-    counted: Option<Instant>,
+    budget: Budget,
 }
 
 impl Default for Member {
@@ -109,9 +103,7 @@ impl Default for Member {
             voices: Side::new(Kind::Audio),
             pictures: Side::new(Kind::Video),
             told_mids: None,
-            budget_bps: BUDGET_FIRST,
-            sent_bytes: 0,
-            counted: None,
+            budget: Budget::default(),
         }
     }
 }
@@ -243,7 +235,7 @@ impl Member {
     /// Chooses a layer for each picture and a flow for each voice, of those that `flows` finds; returns those of
     /// which a key frame is needed.
     pub fn choose<'a>(&mut self, flows: impl Fn(PersonId, Source) -> Vec<&'a Inflow>, now: Instant) -> Vec<Flow> {
-        let mut left = self.budget_bps;
+        let mut left = self.budget.bps();
         let mut needed = Vec::new();
         for (at, who) in self.voices.seats.taken() {
             let Some(out) = self.voices.outs.get_mut(at) else { continue };
@@ -258,7 +250,7 @@ impl Member {
             let height = height(who);
             let layers = flows(who.0, who.1);
             let Some(out) = self.pictures.out_of(who) else { continue };
-            let flow = choose(&layers, height, left, now);
+            let flow = choose(&layers, out.forward.target(), height, left, now);
             if out.forward.target() != flow {
                 out.forward.aim(flow);
             }
@@ -289,29 +281,19 @@ impl Member {
         let Some(numbers) = out.forward.pass(packet, now) else { return };
         let marker = marker || (source == Source::Microphone && numbers.changed);
         let (sequence_number, timestamp) = (numbers.sequence_number, numbers.timestamp);
-        self.sent_bytes += payload.len() as u64;
+        self.budget.sent(payload.len());
         link.peer.send(out.id, Sent { sequence_number, timestamp, marker, payload: payload.clone() }, now);
     }
 
     /// Looks at what is sent, and at what is estimated can be.
     pub fn budget(&mut self, now: Instant) {
         let Some(link) = &self.link else { return };
-        let since = self.counted.replace(now).unwrap_or(now);
-        let ms = now.saturating_duration_since(since).as_millis() as u64;
-        let sent_bps = self.sent_bytes * 8_000 / ms.max(1);
-        self.sent_bytes = 0;
-        let estimate = link.peer.estimate_bps();
-        // An estimate can't be much more than what is sent; while it isn't less, nothing speaks against more.
-        self.budget_bps = match estimate * 10 < sent_bps * 9 {
-            true => estimate,
-            false => estimate.max(self.budget_bps + self.budget_bps * ms / 10_000),
-        };
-        self.budget_bps = self.budget_bps.clamp(BUDGET_MIN, BUDGET_MAX);
+        self.budget.look(link.peer.estimate_bps(), now);
     }
 
     /// How much the pictures would be that are wanted, bits a second, at their best.
     pub fn is_thin(&self) -> bool {
-        self.pictures.seats.taken().count() > 0 && self.budget_bps < 400_000
+        self.pictures.seats.taken().count() > 0 && self.budget.bps() < 400_000
     }
 }
 

@@ -124,6 +124,7 @@ fn in_a_mixed_room_everybody_is_sent_one_picture_and_their_own_sound() {
         let payload = Bytes::from(vec![if number % 10 == 0 { 0x65 } else { 0x61 }, 77, 0, 0]);
         let packets = Packets {
             kind: Kind::Video,
+            rung: 0,
             timestamp: number as u32 * 3_000,
             starts: number % 10 == 0,
             payloads: vec![payload],

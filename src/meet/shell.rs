@@ -214,7 +214,7 @@ impl Task {
                 Output::Feed { room, stream, on } => self.feed(room, stream, on),
                 Output::KeyFrame { stream } => {
                     if let Some((feeder, _)) = self.feeders.get_mut(&stream) {
-                        feeder.ask_for_key_frame(false, Instant::now());
+                        feeder.ask_for_key_frame(0, false, Instant::now());
                     }
                 }
             }

@@ -393,7 +393,7 @@ impl Stage {
         if let Some(tap) = &mut self.tap {
             let layers = |(who, member): (&PersonId, &Member), source: Source, tap: &Tap| {
                 let layers: Vec<_> = member.layers(source).collect();
-                choose(&layers, tap.height(*who, source), u64::MAX, now)
+                choose(&layers, None, tap.height(*who, source), u64::MAX, now)
             };
             for (who, member) in &self.members {
                 for source in [Source::Camera, Source::Screen] {

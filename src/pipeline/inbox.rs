@@ -14,8 +14,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 /// One is being encoded, one is the newest: anything between is late already.
 const FRAMES: usize = 2;
-/// About 3 s of 10 ms blocks, or 4 s of 60 fps units with their audio.
-const OTHERS: usize = 300;
+/// About 5 s of 10 ms blocks, or 3 s of three renditions' units with their audio.
+const OTHERS: usize = 500;
 
 /// What a capture thread tells the thread behind it.
 #[derive(Debug, Clone)]

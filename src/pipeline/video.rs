@@ -12,9 +12,10 @@ use crate::decode::MjpegDecoder;
 use crate::encode::pacer::{self, FramePacer, Slot, Slots};
 use crate::encode::scale::Scaler;
 use crate::encode::{self, EncodeError, VideoEncoder, VideoSettings};
-use crate::media::{AccessUnit, Codec, PixelFormat, RawFrame, Track};
+use crate::media::{AccessUnit, Codec, PixelFormat, RawFrame, Track, TrackId};
 use crate::stream::{Kind, Publisher, SourceState};
 use crate::time::{FrameRate, MonoTime, Timescale, rescale};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -79,6 +80,8 @@ pub struct VideoLine {
     picture: Option<RawFrame>,
     slate: Option<RawFrame>,
     relay: Option<Relay>,
+    /// Other renditions that go straight through beside it, each from a key frame on.
+    beside: BTreeSet<TrackId>,
     /// Why the source is away, in words for people.
     cause: Option<String>,
     /// The slate stands for the picture because somebody wants it so, and goes on to until a new picture is there.
@@ -123,6 +126,7 @@ impl VideoLine {
             picture: None,
             slate: None,
             relay: None,
+            beside: BTreeSet::new(),
             cause: None,
             private: false,
             private_slate: None,
@@ -145,6 +149,11 @@ impl Line for VideoLine {
     }
 
     fn handle(&mut self, mail: Mail, now: MonoTime) {
+        if let Mail::Unit { track, unit } = &mail
+            && track.id != TrackId::Video(0)
+        {
+            return self.relay_beside(track, unit);
+        }
         if matches!(mail, Mail::Frame(_) | Mail::Unit { .. }) {
             self.report.captured(now);
         }
@@ -171,6 +180,7 @@ impl Line for VideoLine {
                 if let Some(relay) = &mut self.relay {
                     relay.needs_key_frame = true;
                 }
+                self.stop_beside();
             }
             Mail::End => {
                 self.ended = true;
@@ -205,6 +215,7 @@ impl VideoLine {
             return;
         }
         self.relay = None;
+        self.stop_beside();
         if !self.settings.scales {
             self.set_size(Size { width: frame.width() & !1, height: frame.height() & !1 });
         }
@@ -482,6 +493,25 @@ impl VideoLine {
         self.relay = Some(Relay { track, overdue: now + late, needs_key_frame: false });
     }
 
+    /// Another rendition of what goes straight through. Where a slate stands for that, there is none.
+    fn relay_beside(&mut self, track: &Arc<Track>, unit: &AccessUnit) {
+        let goes = self.relay.is_some() && !self.publisher.is_private();
+        if !goes || self.ended {
+            return;
+        }
+        if !unit.keyframe && !self.beside.contains(&track.id) {
+            return self.publisher.stream().request_key_frame_of(track.id);
+        }
+        self.beside.insert(track.id);
+        self.publisher.push(track, unit.clone());
+    }
+
+    fn stop_beside(&mut self) {
+        for id in std::mem::take(&mut self.beside) {
+            self.publisher.retire(id);
+        }
+    }
+
     /// A private picture that comes encoded: the slate is shown in its place and time. Until a picture comes that
     /// players can begin with, that goes on.
     fn hide(&mut self, track: &Track, unit: &AccessUnit, now: MonoTime) {
@@ -511,6 +541,7 @@ impl VideoLine {
     /// The source of encoded pictures is overdue: the slate goes on where it stopped.
     fn leave_relay(&mut self) {
         let Some(relay) = self.relay.take() else { return };
+        self.stop_beside();
         self.covered = false;
         self.resume_pacer(MonoTime::from_ticks(self.end, relay.track.timescale));
         self.picture = None;

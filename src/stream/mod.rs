@@ -20,7 +20,7 @@ pub use error::{AlreadyPublished, NameTaken};
 pub use reader::Reader;
 pub use registry::Streams;
 pub use ring::{Limits, Read, Start};
-pub use shell::{Publisher, Quiet, Stream};
+pub use shell::{Publisher, Quiet, Rendition, Stream};
 pub use state::{Kind, SourceState, SourceStatus, StreamStatus, TrackStatus};
 
 #[cfg(test)]

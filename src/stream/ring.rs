@@ -143,6 +143,11 @@ impl Ring {
         }
     }
 
+    /// When the newest of a track was decoded.
+    pub(super) fn newest(&self, id: TrackId) -> Option<MonoTime> {
+        self.entries.iter().rev().find(|entry| entry.track.id == id).map(|entry| entry.at)
+    }
+
     /// By how much the newest sound ends after the newest picture; negative when it ends before. µs.
     pub(super) fn av_offset_us(&self) -> Option<i64> {
         let end = |id| {
@@ -290,9 +295,10 @@ impl Ring {
     }
 
     fn evict(&mut self, now: MonoTime) {
-        // Pictures up to here belong to no current GOP.
-        let keys = self.counts.values().filter_map(|count| count.last_key).filter(|&key| key >= self.first);
-        let current_gop = keys.min().unwrap_or(u64::MAX);
+        // Pictures up to here belong to no current GOP. Other renditions may be without a key frame for long, and
+        // who begins with one asks for it.
+        let own = self.counts.get(&TrackId::Video(0)).and_then(|count| count.last_key);
+        let current_gop = own.filter(|&key| key >= self.first).unwrap_or(u64::MAX);
         while let Some(oldest) = self.entries.front() {
             let age_ms = now.nanos_since(oldest.at) / 1_000_000;
             let too_much = self.bytes > self.limits.max_bytes

@@ -4,7 +4,8 @@ use super::error::AlreadyPublished;
 use super::reader::{Reader, Seat};
 use super::ring::{Cursor, Limits, Read, Ring, Start};
 use super::state::{Kind, SourceState, SourceStatus, StreamStatus, TrackStatus};
-use crate::media::{AccessUnit, Track, TrackId};
+use crate::media::{AccessUnit, Codec, Track, TrackId};
+use crate::time::MonoTime;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
@@ -16,7 +17,10 @@ pub struct Stream {
     name: String,
     limits: Limits,
     inner: Mutex<Inner>,
-    key_frame_wanted: AtomicBool,
+    /// A bit a rung of the video.
+    key_frames_wanted: AtomicU32,
+    /// Rungs of the video that somebody reads, a bit each.
+    watched: AtomicU32,
     /// 0: nobody asked for a bitrate.
     bitrate_target_bps: AtomicU32,
     /// Of the bitrate that is asked for, parts of a hundred.
@@ -78,8 +82,33 @@ struct Alarm {
 }
 
 impl Alarm {
+    /// Who reads other renditions than the source's own reads that as well, and counts once.
+    fn is_output(&self) -> bool {
+        self.wants.iter().any(|id| !matches!(id, TrackId::Video(1..)))
+    }
+
     fn wakes_at(&self, track: &Arc<Track>, unit: &AccessUnit) -> bool {
         self.wants.contains(&track.id) && !self.quiet.iter().any(|quiet| quiet.covers(track, unit))
+    }
+}
+
+/// One of the renditions of a stream's pictures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rendition {
+    pub id: TrackId,
+    /// Of the shorter side, px: what people call 720p.
+    pub height: u32,
+    /// What it was over the last seconds, or what is aimed at where that is more, bits a second.
+    pub bitrate_bps: u64,
+    /// When its newest picture was.
+    pub newest: MonoTime,
+}
+
+/// A rung's place among flags. Sound has none, and who is above the 31st shares it.
+fn bit(id: TrackId) -> u32 {
+    match id {
+        TrackId::Video(rung) => 1 << rung.min(31),
+        TrackId::Aac | TrackId::Opus => 0,
     }
 }
 
@@ -88,6 +117,10 @@ impl Inner {
         for alarm in self.readers.values() {
             alarm.bell.notify_one();
         }
+    }
+
+    fn watched(&self) -> u32 {
+        self.wanted.iter().filter(|(_, count)| **count > 0).fold(0, |bits, (id, _)| bits | bit(*id))
     }
 
     fn track_status(&self, track: &Track) -> TrackStatus {
@@ -115,7 +148,8 @@ impl Stream {
                 bytes: 0,
                 dropped: 0,
             }),
-            key_frame_wanted: AtomicBool::new(false),
+            key_frames_wanted: AtomicU32::new(0),
+            watched: AtomicU32::new(0),
             bitrate_target_bps: AtomicU32::new(0),
             bitrate_percent: AtomicU32::new(100),
             half_rate: AtomicBool::new(false),
@@ -155,6 +189,7 @@ impl Stream {
         for &id in wants {
             *inner.wanted.entry(id).or_default() += 1;
         }
+        self.watched.store(inner.watched(), Ordering::Relaxed);
         let number = inner.next_reader;
         inner.next_reader += 1;
         let bell = Arc::new(Notify::new());
@@ -169,13 +204,31 @@ impl Stream {
     /// Asks the encoder for a key frame as soon as it can. A source straight through can't oblige, unless
     /// it can be asked, as browsers can.
     pub fn request_key_frame(&self) {
-        self.key_frame_wanted.store(true, Ordering::Relaxed);
+        self.request_key_frame_of(TrackId::Video(0));
+    }
+
+    /// The same of one rendition: their key frames needn't be at the same time.
+    pub fn request_key_frame_of(&self, id: TrackId) {
+        self.key_frames_wanted.fetch_or(bit(id), Ordering::Relaxed);
     }
 
     /// Whether somebody asked for a key frame since the last call: for a source that encodes elsewhere and can be
     /// asked.
     pub fn take_key_frame_request(&self) -> bool {
-        self.key_frame_wanted.swap(false, Ordering::Relaxed)
+        self.take_key_frame_request_of(TrackId::Video(0))
+    }
+
+    /// The same of one rendition.
+    pub fn take_key_frame_request_of(&self, id: TrackId) -> bool {
+        let bit = bit(id);
+        // Most of the time there is none, and to look costs less.
+        self.key_frames_wanted.load(Ordering::Relaxed) & bit != 0
+            && self.key_frames_wanted.fetch_and(!bit, Ordering::Relaxed) & bit != 0
+    }
+
+    /// Whether anybody reads a rendition.
+    pub fn is_watched(&self, id: TrackId) -> bool {
+        self.watched.load(Ordering::Relaxed) & bit(id) != 0
     }
 
     /// Asks the video encoder for another bitrate.
@@ -233,6 +286,19 @@ impl Stream {
         self.lock().tracks.values().cloned().collect()
     }
 
+    /// The same pictures in different sizes or qualities: of what is published now, what there is to choose from.
+    /// The source's own is first.
+    pub fn renditions(&self) -> Vec<Rendition> {
+        let inner = self.lock();
+        let rendition = |track: &Arc<Track>| {
+            let Codec::H264(params) = &track.codec else { return None };
+            let newest = inner.ring.newest(track.id).filter(|_| inner.published)?;
+            let bitrate_bps = inner.ring.bitrate_bps(track.id).max(u64::from(track.bitrate_bps));
+            Some(Rendition { id: track.id, height: params.height.min(params.width), bitrate_bps, newest })
+        };
+        inner.tracks.values().filter_map(rendition).collect()
+    }
+
     /// The newest key frame of the source's own pictures, without becoming a reader; `None` when nobody
     /// publishes, and while the picture is private, until the slate stands there.
     pub fn newest_key_frame(&self) -> Option<(Arc<Track>, AccessUnit)> {
@@ -255,7 +321,7 @@ impl Stream {
             sources: inner.states.iter().map(source).collect(),
             tracks: inner.tracks.values().map(|track| inner.track_status(track)).collect(),
             av_offset_us: inner.ring.av_offset_us().filter(|_| inner.published),
-            readers: inner.readers.len(),
+            readers: inner.readers.values().filter(|alarm| alarm.is_output()).count(),
             units: inner.units,
             bytes: inner.bytes,
             history_bytes: inner.ring.bytes(),
@@ -297,6 +363,7 @@ impl Stream {
                 *count -= 1;
             }
         }
+        self.watched.store(inner.watched(), Ordering::Relaxed);
     }
 
     /// A panic under the lock ends the process by way of the supervisor; until then what is inside is
@@ -330,6 +397,11 @@ impl Publisher {
             alarm.bell.notify_one();
         }
         inner.ring.push(track, unit);
+    }
+
+    /// A rendition isn't published any more.
+    pub fn retire(&self, id: TrackId) {
+        self.stream.lock().tracks.remove(&id);
     }
 
     /// Whether somebody asked for a key frame since the last call.

@@ -316,6 +316,50 @@ fn requests_go_against_the_flow() {
 }
 
 #[test]
+fn renditions_are_chosen_from_and_asked_for_key_frames_each_by_itself() {
+    const SMALL: TrackId = TrackId::Video(2);
+    let stream = Stream::new("camera", Limits::default());
+    let publisher = stream.publish().expect("the place is free");
+    let (own, small) = (track(VIDEO), track(SMALL));
+    for n in 0..90 {
+        publisher.push(&own, unit(n, n % 30 == 0, 4_000));
+        publisher.push(&small, unit(n, n == 0, 500));
+    }
+    let renditions: Vec<_> = stream.renditions().iter().map(|one| (one.id, one.height, one.bitrate_bps)).collect();
+    assert_eq!(renditions, [(VIDEO, 16, 960_000), (SMALL, 16, 120_000)]);
+    assert_eq!(stream.renditions()[1].newest, crate::time::MonoTime::from_ticks(89 * FRAME, Timescale::VIDEO));
+
+    stream.request_key_frame_of(SMALL);
+    assert!(!publisher.take_key_frame_request(), "of the other one");
+    assert!(stream.take_key_frame_request_of(SMALL) && !stream.take_key_frame_request_of(SMALL));
+
+    let reader = stream.read(&[VIDEO, TrackId::Opus], Start::LatestKeyframe);
+    let mut beside = stream.read(&[SMALL], Start::NextKeyframe);
+    assert!(stream.is_watched(SMALL) && stream.is_watched(VIDEO) && !stream.is_watched(TrackId::Video(1)));
+    assert_eq!(stream.status().readers, 1, "one output");
+    publisher.push(&small, unit(90, true, 500));
+    assert!(matches!(beside.try_next(), Some(Read::Unit { unit, .. }) if number(&unit) == 90));
+    drop((beside, reader));
+    assert!(!stream.is_watched(SMALL));
+
+    publisher.retire(SMALL);
+    assert_eq!(stream.renditions().len(), 1);
+    drop(publisher);
+    assert!(stream.renditions().is_empty(), "nobody publishes");
+}
+
+#[test]
+fn a_rendition_without_key_frames_holds_no_history() {
+    let mut ring = Ring::new(limits());
+    let (own, small) = (track(VIDEO), track(TrackId::Video(1)));
+    for n in 0..300 {
+        ring.push(&own, unit(n, n % 30 == 0, 8));
+        ring.push(&small, unit(n, n == 0, 8));
+    }
+    assert!(ring.len() < 130, "{}", ring.len());
+}
+
+#[test]
 fn the_status_as_json() {
     let stream = Stream::new("camera", Limits::default());
     let publisher = stream.publish().expect("the place is free");

@@ -2,7 +2,7 @@
 //!
 //! `peer` is one connection around the sans-IO core of the `rtc` crate, with what is negotiated in `codecs` and
 //! what is heard by RTCP in `rtcp`, and by which way the peer is reached in `path` (TCP's connections in `tcp`); `packets` makes RTP payloads of access units, once for all viewers; `viewer`
-//! is what somebody who watches a stream is sent, and `feeder` where that comes from; `server` is the one UDP
+//! is what somebody who watches a stream is sent, `layers` which of its renditions that is, and `feeder` where that comes from; `server` is the one UDP
 //! socket with everybody behind it, but those whom `branch` gives to others. The other way round, `inbound` makes
 //! pictures and sound of the packets that somebody who publishes sends, and `publisher` hands them to the stream.
 //! Not here: WHEP's and WHIP's requests and answers (`http`), who may watch or publish (`access`), encoding.
@@ -12,6 +12,7 @@ pub mod branch;
 pub mod codecs;
 pub mod feeder;
 pub mod inbound;
+pub mod layers;
 pub mod packets;
 pub mod path;
 pub mod peer;

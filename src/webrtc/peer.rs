@@ -66,10 +66,10 @@ const MAX_SSRCS: usize = 64;
 const MAX_ADDRESSES: usize = 32;
 /// RTP streams of a peer that are known at once: three layers of camera and screen, sound, and some that were.
 const MAX_INCOMING: usize = 32;
-/// What is sent before there is an estimate, and the bounds of one; bits a second.
-const ESTIMATE_FIRST: f64 = 1_000_000.0;
+/// The estimate while nothing speaks against it, and the bounds of one; bits a second.
+const ESTIMATE_FIRST: f64 = 5_000_000.0;
 const ESTIMATE_MIN: f64 = 50_000.0;
-const ESTIMATE_MAX: f64 = 30_000_000.0;
+const ESTIMATE_MAX: f64 = 20_000_000.0;
 
 /// Who the box is to its peers, and where it can be reached.
 #[derive(Clone)]
@@ -174,7 +174,7 @@ pub struct Peer {
 impl Peer {
     pub fn new(identity: &Identity, settings: Settings, now: Instant) -> Result<Self, Error> {
         let hearing = Hearing::default();
-        let estimate_bps = Arc::new(AtomicU64::new(ESTIMATE_FIRST as u64));
+        let estimate_bps = Arc::new(AtomicU64::new(0));
         let mut media = codecs::engine(!settings.receives)?;
         let mut registry = configure_rtcp_reports(Registry::new())
             .with(Slot::NackResponder, NackResponderBuilder::new().build())
@@ -326,9 +326,9 @@ impl Peer {
         }
     }
 
-    /// Bits a second that can be sent to it, as far as is known.
-    pub fn estimate_bps(&self) -> u64 {
-        self.estimate_bps.load(Ordering::Relaxed)
+    /// Bits a second that can be sent to it; `None`: it has told nothing of which that could be known, or never does.
+    pub fn estimate_bps(&self) -> Option<u64> {
+        Some(self.estimate_bps.load(Ordering::Relaxed)).filter(|told| *told > 0)
     }
 
     /// Sends a packet; what can't be sent is lost.
@@ -532,6 +532,7 @@ impl Peer {
 /// Tells what it finds.
 struct Estimator {
     gcc: Gcc,
+    /// 0: nothing yet.
     told: Arc<AtomicU64>,
 }
 
@@ -547,7 +548,6 @@ impl BandwidthEstimator for Estimator {
 
     fn handle_timeout(&mut self, now: Instant) {
         self.gcc.handle_timeout(now);
-        self.told.store(self.gcc.target_bitrate() as u64, Ordering::Relaxed);
     }
 
     fn poll_timeout(&self) -> Option<Instant> {

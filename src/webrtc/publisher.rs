@@ -1,11 +1,12 @@
 //! Somebody who publishes into a stream: what the peer sends, made whole by `inbound`, goes to the stream's
 //! contributor; key frames are asked of the peer.
 
-use super::inbound::{Inbound, InboundError, Packet};
+use super::inbound::{Inbound, InboundError, MAX_LAYERS, Packet};
 use super::packets::Kind;
 use super::peer::{Identity, Peer, PeerEvent, Settings};
 use crate::capture::Captured;
 use crate::capture::contribution::Contributor;
+use crate::media::TrackId;
 use crate::stream::Stream;
 use crate::time::MonoTime;
 use rtc::shared::error::Error;
@@ -91,10 +92,19 @@ impl Publisher {
         for captured in self.ready.drain(..) {
             self.contributor.push(captured);
         }
-        if self.stream.take_key_frame_request() || self.contributor.needs_key_frame() {
+        if self.stream.take_key_frame_request() {
             self.inbound.want_key_frame();
         }
-        if let Some(ssrc) = self.inbound.take_key_frame_request(now.media) {
+        for rung in 1..=MAX_LAYERS as u8 {
+            if self.stream.take_key_frame_request_of(TrackId::Video(rung)) {
+                self.inbound.want_key_frame_of(rung);
+            }
+        }
+        if self.contributor.needs_key_frame() {
+            self.inbound.want_key_frames();
+        }
+        self.inbound.watched(|rung| self.stream.is_watched(TrackId::Video(rung)));
+        while let Some(ssrc) = self.inbound.take_key_frame_request(now.media) {
             peer.request_key_frame(ssrc, now.connection);
         }
     }

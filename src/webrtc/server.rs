@@ -10,6 +10,7 @@ use super::branch::{self, Branch, Outlet};
 use super::codecs;
 use super::feeder::{Feeder, Media};
 use super::inbound::InboundError;
+use super::layers::Layer;
 use super::packets::{Kind, Packets};
 use super::path::{Datagram, Remote, Way};
 use super::peer::{Peer, PeerEvent};
@@ -23,7 +24,7 @@ use crate::time::{Epoch, MonoTime};
 use quinn_udp::{RecvMeta, UdpSockRef, UdpSocketState};
 use rtc::crypto::{SignatureScheme, default_provider};
 use rtc::peer_connection::certificate::{CertificateParams, RTCCertificate};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::{self, IoSliceMut};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -49,6 +50,8 @@ const READ_AT_ONCE: usize = 64;
 const RECEIVE_BUFFER: usize = 1 << 16;
 /// How often it is looked at whether a guest may stay.
 const MAY_STAY_EVERY: Duration = Duration::from_secs(5);
+/// How often it is looked at what can be sent to viewers, and which rendition that is.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// How often viewers are told when a picture was taken.
 const TELL_CAPTURE_EVERY: Duration = Duration::from_millis(500);
 
@@ -172,6 +175,7 @@ impl Server {
             by_ufrag: HashMap::new(),
             by_remote: HashMap::new(),
             feeders: BTreeMap::new(),
+            next_look: Instant::now(),
             audience: Arc::clone(&audience),
             buffer: vec![0; RECEIVE_BUFFER],
         };
@@ -288,6 +292,7 @@ struct Task {
     by_ufrag: HashMap<String, u64>,
     by_remote: HashMap<Remote, u64>,
     feeders: BTreeMap<String, Feeder>,
+    next_look: Instant,
     audience: Audience,
     /// Of [`RECEIVE_BUFFER`] bytes.
     buffer: Vec<u8>,
@@ -301,7 +306,8 @@ impl Task {
             tokio::spawn(tcp::serve(listener, connections, tcp_out));
         }
         loop {
-            let deadline = self.sessions.values().map(|session| session.deadline).min();
+            let look = (!self.feeders.is_empty()).then_some(self.next_look);
+            let deadline = self.sessions.values().map(|session| session.deadline).chain(look).min();
             let wait = deadline.unwrap_or_else(|| Instant::now() + Duration::from_secs(3_600));
             tokio::select! {
                 order = orders.recv() => match order {
@@ -508,12 +514,13 @@ impl Task {
             let Some(session) = self.sessions.get_mut(&key) else { continue };
             let Role::Viewer { viewer, told_capture, .. } = &mut session.role else { continue };
             match self.feeders.get(stream) {
-                Some(feeder) if packets.kind == Kind::Video && viewer.is_kept_waiting(now) => {
+                Some(feeder) if packets.is_own_picture() && viewer.is_kept_waiting(now) => {
                     feeder.gop().iter().for_each(|packets| viewer.send(&mut session.peer, packets, now));
                 }
                 _ => viewer.send(&mut session.peer, &packets, now),
             }
-            if packets.kind == Kind::Video && *told_capture + TELL_CAPTURE_EVERY <= now {
+            if packets.kind == Kind::Video && viewer.rung() == packets.rung && *told_capture + TELL_CAPTURE_EVERY <= now
+            {
                 *told_capture = now;
                 let media_us = (self.epoch)().unix_nanos_at(packets.captured) / 1_000;
                 viewer.tell_capture(&mut session.peer, packets.timestamp, media_us, now);
@@ -522,8 +529,40 @@ impl Task {
         }
     }
 
+    /// Chooses viewers' renditions.
+    fn look(&mut self, now: Instant) {
+        let renditions: BTreeMap<String, Vec<Layer<u8>>> =
+            self.feeders.iter().map(|(name, feeder)| (name.clone(), feeder.renditions())).collect();
+        let mut sent = BTreeSet::new();
+        for session in self.sessions.values_mut() {
+            let Role::Viewer { stream, viewer, .. } = &mut session.role else { continue };
+            let (Some(renditions), Some(feeder)) = (renditions.get(stream), self.feeders.get_mut(stream)) else {
+                continue;
+            };
+            if !session.peer.is_connected() {
+                continue;
+            }
+            viewer.choose(&session.peer, renditions, now);
+            if let Some(rung) = viewer.waits_for() {
+                feeder.read(rung, now);
+                feeder.ask_for_key_frame(rung, false, now);
+                sent.insert((stream.clone(), rung));
+            }
+            if viewer.rung() > 0 {
+                sent.insert((stream.clone(), viewer.rung()));
+            }
+        }
+        for (name, feeder) in &mut self.feeders {
+            feeder.keep(|rung| sent.contains(&(name.clone(), rung)));
+        }
+    }
+
     fn timeouts(&mut self) {
         let now = Instant::now();
+        if self.next_look <= now {
+            self.next_look = now + LOOK_EVERY;
+            self.look(now);
+        }
         let due: Vec<u64> =
             self.sessions.iter().filter(|(_, session)| session.deadline <= now).map(|(key, _)| *key).collect();
         for key in due {
@@ -578,7 +617,13 @@ impl Task {
             if viewer.heard(&event, now)
                 && let Some(feeder) = self.feeders.get_mut(stream)
             {
-                feeder.ask_for_key_frame(matches!(event, PeerEvent::Connected), now);
+                let has_come = matches!(event, PeerEvent::Connected);
+                if has_come {
+                    viewer.choose(&session.peer, &feeder.renditions(), now);
+                }
+                let rung = viewer.waits_for().unwrap_or(viewer.rung());
+                feeder.read(rung, now);
+                feeder.ask_for_key_frame(rung, has_come, now);
             }
         }
         self.flush(key);

@@ -1,6 +1,7 @@
 //! Somebody who watches a stream: which of its packets go to the peer, and when it can begin. Sans-IO.
 
 use super::codecs;
+use super::layers::{self, Budget, Layer};
 use super::packets::{Kind, Packets};
 use super::peer::{Identity, OutId, Peer, PeerEvent, Sent, Settings};
 use rtc::shared::error::Error;
@@ -11,6 +12,9 @@ const CAPTURE: &str = "capture";
 
 /// An encoder of the box makes a key frame of the next picture.
 const KEY_FRAME_WITHIN: Duration = Duration::from_millis(120);
+
+/// How far behind another one a rendition may be, by the clock of pictures: 2 s.
+const MOST_BACK: u32 = 180_000;
 
 struct Outgoing {
     id: OutId,
@@ -23,6 +27,12 @@ pub struct Viewer {
     audio: Option<Outgoing>,
     /// A picture was sent that it could begin with.
     begun: bool,
+    /// The rendition that it is sent, and the one that takes its place at a key frame.
+    rung: u8,
+    target: u8,
+    budget: Budget,
+    /// Of the last picture.
+    timestamp: Option<u32>,
     connected: Option<Instant>,
 }
 
@@ -41,10 +51,9 @@ impl Viewer {
         numbers: Numbers,
         now: Instant,
     ) -> Result<(Peer, Self, String), Error> {
-        let mut peer = Peer::new(identity, Settings::default(), now)?;
+        let mut peer = Peer::new(identity, Settings { receives: false, estimates: true }, now)?;
         let [video, video_again, audio, audio_again] = numbers.ssrcs;
         let [video_first, audio_first] = numbers.sequence_numbers;
-        // One group, so that browsers keep picture and sound in step.
         // A section without our codec is refused by itself, and the other one played.
         let mut outgoing = |kind, ssrcs, sequence_number| {
             // One group, so that browsers keep picture and sound in step.
@@ -54,7 +63,17 @@ impl Viewer {
         let video = outgoing(Kind::Video, [video, video_again], video_first)?;
         let audio = outgoing(Kind::Audio, [audio, audio_again], audio_first)?;
         let answer = peer.answer(offer, now)?;
-        Ok((peer, Self { video, audio, begun: false, connected: None }, answer))
+        let viewer = Self {
+            video,
+            audio,
+            begun: false,
+            rung: 0,
+            target: 0,
+            budget: Budget::default(),
+            timestamp: None,
+            connected: None,
+        };
+        Ok((peer, viewer, answer))
     }
 
     /// Whether the peer takes the stream's pictures or its sound.
@@ -80,29 +99,72 @@ impl Viewer {
         !self.begun && self.connected.is_some_and(|connected| connected + KEY_FRAME_WITHIN <= now)
     }
 
+    /// Looks at what can be sent to it, and chooses of the stream's renditions, where there are several. The one before
+    /// goes on until the chosen one has a key frame.
+    pub fn choose(&mut self, peer: &Peer, renditions: &[Layer<u8>], now: Instant) {
+        self.budget.look(peer.estimate_bps(), now);
+        self.target = match renditions {
+            [] => 0,
+            [one] => one.id,
+            _ => layers::choose(renditions, Some(self.target), u32::MAX, self.budget.bps()).unwrap_or(0),
+        };
+    }
+
+    /// Of which rendition it needs a key frame to go on, when it does.
+    pub fn waits_for(&self) -> Option<u8> {
+        (!self.begun || self.rung != self.target).then_some(self.target)
+    }
+
+    /// The rendition that it is sent.
+    pub fn rung(&self) -> u8 {
+        self.rung
+    }
+
+    /// Whether it goes on with this, or begins with it.
+    fn takes(&mut self, packets: &Packets, now: Instant) -> bool {
+        if self.begun && packets.rung == self.rung {
+            return true;
+        }
+        // Who is kept waiting begins with whatever there is.
+        let wanted = packets.rung == self.target || self.is_kept_waiting(now);
+        let begins = packets.starts && wanted;
+        if begins {
+            (self.begun, self.rung) = (true, packets.rung);
+        }
+        begins
+    }
+
     /// An access unit of the stream; nothing before it is connected and a picture has come with which it can begin.
     pub fn send(&mut self, peer: &mut Peer, packets: &Packets, now: Instant) {
         if !peer.is_connected() {
             return;
         }
         let outgoing = match packets.kind {
-            Kind::Video if !self.begun && !packets.starts => return,
-            Kind::Video => {
-                self.begun = true;
-                &mut self.video
-            }
+            Kind::Video if !self.takes(packets, now) => return,
+            Kind::Video => &mut self.video,
             Kind::Audio => &mut self.audio,
         };
         let Some(outgoing) = outgoing else { return };
+        let mut timestamp = packets.timestamp;
+        if packets.kind == Kind::Video {
+            // Another rendition's pictures may come a little later than those before: they never go back.
+            if let Some(last) = self.timestamp
+                && last.wrapping_sub(timestamp) < MOST_BACK
+            {
+                timestamp = last.wrapping_add(1);
+            }
+            self.timestamp = Some(timestamp);
+        }
         let last = packets.payloads.len().saturating_sub(1);
         for (index, payload) in packets.payloads.iter().enumerate() {
             let sent = Sent {
                 sequence_number: outgoing.sequence_number,
-                timestamp: packets.timestamp,
+                timestamp,
                 marker: packets.kind == Kind::Video && index == last,
                 payload: payload.clone(),
             };
             outgoing.sequence_number = outgoing.sequence_number.wrapping_add(1);
+            self.budget.sent(sent.payload.len());
             peer.send(outgoing.id, sent, now);
         }
     }

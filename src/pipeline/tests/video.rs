@@ -319,6 +319,38 @@ fn encoded_pictures_go_straight_through_and_a_slate_bridges_their_absence() {
     }
 }
 
+#[test]
+fn other_renditions_go_straight_through_beside_it_and_none_does_where_a_slate_stands() {
+    let mut rig = Rig::new();
+    let theirs = track(64, 48, b"theirs");
+    let small = Arc::new(Track { id: TrackId::Video(2), ..(*track(32, 24, b"small")).clone() });
+    let mut beside = rig.stream.read(&[small.id], crate::stream::Start::NextKeyframe);
+    let mut both = |rig: &mut Rig, pictures: std::ops::Range<u32>, keys: [u32; 2]| {
+        for n in pictures {
+            rig.unit(&small, n == keys[1]);
+            rig.unit(&theirs, n == keys[0]);
+            rig.pass(Duration::from_nanos(33_333_333));
+        }
+        drain(&mut beside)
+    };
+    assert!(both(&mut rig, 0..10, [0, 0]).is_empty(), "it came before there was anything to be beside");
+    assert!(rig.stream.take_key_frame_request_of(small.id), "so it is asked for one");
+    let through = both(&mut rig, 10..20, [0, 12]);
+    assert_eq!(through.len(), 8);
+    assert!(through[0].1.keyframe && through.iter().all(|(track, _)| *track == small));
+    assert_eq!(rig.stream.renditions().len(), 2);
+    assert_eq!(drain(&mut rig.reader).len(), 20, "nothing to the source's own");
+
+    rig.pass(Duration::from_secs(4));
+    assert_eq!(rig.stream.renditions().len(), 1, "the slate");
+    assert!(both(&mut rig, 20..30, [20, 99]).is_empty(), "not before a key frame");
+    assert_eq!(both(&mut rig, 30..40, [99, 31]).len(), 9);
+
+    rig.stream.set_private(true);
+    assert!(both(&mut rig, 40..50, [42, 44]).is_empty(), "hidden");
+    assert_eq!(rig.stream.renditions().len(), 1);
+}
+
 /// A camera with an encoder of its own needs its time: each picture comes some frames after it was taken.
 #[test]
 fn encoded_pictures_that_come_late_are_taken_again_after_an_outage() {

@@ -2,7 +2,8 @@
 //! asked for. Sans-IO.
 //!
 //! `reorder` puts packets back into order, `h264` makes pictures of them, `clock` knows when they were. Of several
-//! layers of one picture (simulcast), the largest that comes goes on; another one takes its place at a key frame.
+//! layers of one picture (simulcast), the largest that comes is the source's own; another one takes its place at a
+//! key frame. The smaller ones go on beside it, as renditions with numbers of their own that they keep.
 //! Not here: the connection, who may publish, decoding.
 
 mod clock;
@@ -31,7 +32,9 @@ const PICTURES_WAIT: Duration = Duration::from_millis(250);
 /// Sound isn't sent again: only what was overtaken is waited for.
 const SOUND_WAITS: Duration = Duration::from_millis(60);
 /// Layers of one picture.
-const MAX_LAYERS: usize = 4;
+pub const MAX_LAYERS: usize = 4;
+/// How often a layer that nobody watches is asked for a key frame that it needs.
+const ASK_UNWATCHED: Duration = Duration::from_secs(5);
 /// A layer that brings no picture for so long has been switched off by its sender.
 const LAYER_AWAY: Duration = Duration::from_secs(2);
 /// Key frames are asked for as often at most.
@@ -75,9 +78,8 @@ pub struct Inbound {
     better: Option<u32>,
     sound: Option<(u32, Reorder<Packet>)>,
     opus: Arc<Track>,
-    /// Where the last picture that went on begins, ticks, and what it takes.
-    last: Option<i64>,
-    duration: u32,
+    /// Of the largest.
+    spacing: Spacing,
     asked: Option<MonoTime>,
     /// Somebody who watches needs a key frame.
     wanted: bool,
@@ -100,8 +102,7 @@ impl Inbound {
             better: None,
             sound: None,
             opus: Arc::new(opus),
-            last: None,
-            duration: FIRST_DURATION,
+            spacing: Spacing::default(),
             asked: None,
             wanted: false,
         }
@@ -109,8 +110,8 @@ impl Inbound {
 
     /// Pictures, or a layer of them, will come with this SSRC.
     pub fn open_video(&mut self, ssrc: u32) {
-        if self.layers.len() < MAX_LAYERS {
-            self.layers.entry(ssrc).or_default();
+        if self.layers.len() < MAX_LAYERS && !self.layers.contains_key(&ssrc) {
+            self.layers.insert(ssrc, Layer::new(self.layers.len() as u8 + 1));
         }
     }
 
@@ -159,7 +160,7 @@ impl Inbound {
     pub fn next_timeout(&self) -> Option<MonoTime> {
         let layers = self.layers.values().filter_map(|layer| layer.reorder.deadline());
         let sound = self.sound.as_ref().and_then(|(_, reorder)| reorder.deadline());
-        layers.chain(sound).chain(self.request_due().map(|(_, due)| due)).min()
+        layers.chain(sound).chain(self.requests_due().map(|(_, due)| due)).min()
     }
 
     /// Somebody who watches needs a key frame.
@@ -167,15 +168,55 @@ impl Inbound {
         self.wanted = true;
     }
 
-    /// Whether a key frame is to be asked for now, and of which stream.
-    pub fn take_key_frame_request(&mut self, now: MonoTime) -> Option<u32> {
-        let (ssrc, due) = self.request_due()?;
-        if due > now {
-            return None;
+    /// Somebody who watches one of the smaller layers needs a key frame of it.
+    pub fn want_key_frame_of(&mut self, rung: u8) {
+        for layer in self.layers.values_mut().filter(|layer| layer.rung == rung) {
+            layer.wanted = true;
         }
-        self.asked = Some(now);
-        self.wanted = false;
+    }
+
+    /// All who watch need one.
+    pub fn want_key_frames(&mut self) {
+        self.wanted = true;
+        for layer in self.layers.values_mut() {
+            layer.wanted = true;
+        }
+    }
+
+    /// Which of the smaller layers somebody watches.
+    pub fn watched(&mut self, is_watched: impl Fn(u8) -> bool) {
+        for layer in self.layers.values_mut() {
+            layer.watched = is_watched(layer.rung);
+        }
+    }
+
+    /// Whether a key frame is to be asked for now, and of which stream. There may be more.
+    pub fn take_key_frame_request(&mut self, now: MonoTime) -> Option<u32> {
+        if let Some((ssrc, _)) = self.request_due().filter(|(_, due)| *due <= now) {
+            self.asked = Some(now);
+            self.wanted = false;
+            return Some(ssrc);
+        }
+        let (ssrc, _) = self.requests_beside().find(|(_, due)| *due <= now)?;
+        self.layers.get_mut(&ssrc)?.asked = Some(now);
         Some(ssrc)
+    }
+
+    fn requests_due(&self) -> impl Iterator<Item = (u32, MonoTime)> {
+        self.request_due().into_iter().chain(self.requests_beside())
+    }
+
+    /// Of the smaller layers.
+    fn requests_beside(&self) -> impl Iterator<Item = (u32, MonoTime)> {
+        let top = self.top();
+        let beside = self.layers.iter().filter(move |(ssrc, _)| Some(**ssrc) != top && self.layers.len() > 1);
+        beside.filter_map(|(ssrc, layer)| Some((*ssrc, layer.request_due()?)))
+    }
+
+    /// The largest layer there is or was.
+    fn top(&self) -> Option<u32> {
+        let largest = self.layers.iter().max_by_key(|(ssrc, layer)| (layer.area, self.chosen == Some(**ssrc)));
+        largest.map(|(ssrc, _)| *ssrc)
     }
 
     fn request_due(&self) -> Option<(u32, MonoTime)> {
@@ -203,7 +244,8 @@ impl Inbound {
                 }
             }
         }
-        for (track, picture) in ready {
+        for Whole { own, beside, picture } in ready {
+            self.pass_beside(ssrc, beside, &picture, out);
             if self.chosen != Some(ssrc) {
                 let better = self.is_better(ssrc, now);
                 if !better || !picture.unit.keyframe {
@@ -213,9 +255,22 @@ impl Inbound {
                 (self.chosen, self.better) = (Some(ssrc), None);
             }
             let Some(time) = self.clock.time_of(ssrc, picture.timestamp) else { continue };
-            out.push(self.unit(track, picture, time));
+            out.push(Captured::Unit { track: own, unit: self.spacing.unit(picture, time) });
         }
         Ok(())
+    }
+
+    /// A layer's picture goes on beside the largest one's. While that one stays away, it stands for it as well: who
+    /// watches the smaller layer isn't to notice.
+    fn pass_beside(&mut self, ssrc: u32, track: Arc<Track>, picture: &Picture, out: &mut Vec<Captured>) {
+        let is_top = self.top() == Some(ssrc);
+        let Some(layer) = self.layers.get_mut(&ssrc) else { return };
+        layer.goes_on = !is_top && (layer.goes_on || picture.unit.keyframe);
+        if layer.goes_on
+            && let Some(time) = self.clock.time_of(ssrc, picture.timestamp)
+        {
+            out.push(Captured::Unit { track, unit: layer.spacing.unit(picture.clone(), time) });
+        }
     }
 
     /// Whether a layer's picture is larger than that of the one that goes on, or that one stays away.
@@ -226,19 +281,6 @@ impl Inbound {
             heard.is_some_and(|heard| heard.until(now) < LAYER_AWAY)
         });
         chosen.is_none_or(|chosen| area(&ssrc) > area(chosen))
-    }
-
-    fn unit(&mut self, track: Arc<Track>, picture: Picture, time: MonoTime) -> Captured {
-        let pts = time.ticks(Timescale::VIDEO);
-        let dts = self.last.map_or(pts, |last| pts.max(last.saturating_add(1)));
-        if let Some(last) = self.last {
-            // What the last one took, this one takes as well.
-            let took = u32::try_from(dts.saturating_sub(last)).unwrap_or(MAX_DURATION);
-            self.duration = took.clamp(1, MAX_DURATION);
-        }
-        self.last = Some(dts);
-        let (keyframe, data) = (picture.unit.keyframe, picture.unit.data);
-        Captured::Unit { track, unit: AccessUnit { dts, pts: dts, duration: self.duration, keyframe, data } }
     }
 
     fn take_sound(&mut self, now: MonoTime, out: &mut Vec<Captured>) {
@@ -255,13 +297,57 @@ impl Inbound {
     }
 }
 
+/// Pictures of one rendition, one after the other.
+#[derive(Debug)]
+struct Spacing {
+    /// Where the last one begins, ticks, and what it takes.
+    last: Option<i64>,
+    duration: u32,
+}
+
+impl Default for Spacing {
+    fn default() -> Self {
+        Self { last: None, duration: FIRST_DURATION }
+    }
+}
+
+impl Spacing {
+    fn unit(&mut self, picture: Picture, time: MonoTime) -> AccessUnit {
+        let pts = time.ticks(Timescale::VIDEO);
+        let dts = self.last.map_or(pts, |last| pts.max(last.saturating_add(1)));
+        if let Some(last) = self.last {
+            // What the last one took, this one takes as well.
+            let took = u32::try_from(dts.saturating_sub(last)).unwrap_or(MAX_DURATION);
+            self.duration = took.clamp(1, MAX_DURATION);
+        }
+        self.last = Some(dts);
+        AccessUnit { dts, pts: dts, duration: self.duration, keyframe: picture.unit.keyframe, data: picture.unit.data }
+    }
+}
+
+/// A picture, and its track: as the source's own, and as a rendition beside that.
+struct Whole {
+    own: Arc<Track>,
+    beside: Arc<Track>,
+    picture: Picture,
+}
+
 /// The pictures of one SSRC.
 #[derive(Debug)]
 struct Layer {
+    /// Which rendition it is, beside the largest.
+    rung: u8,
+    /// It is one now.
+    goes_on: bool,
+    spacing: Spacing,
+    watched: bool,
+    wanted: bool,
+    asked: Option<MonoTime>,
     reorder: Reorder<Packet>,
     pictures: Pictures,
     sets: ParameterSets,
-    track: Option<Arc<Track>>,
+    /// See [`Whole`].
+    tracks: Option<[Arc<Track>; 2]>,
     /// Pixels of a picture.
     area: u64,
     /// When the first packet came, the last picture, and the last key frame.
@@ -270,34 +356,44 @@ struct Layer {
     key_frame: Option<MonoTime>,
 }
 
-impl Default for Layer {
-    fn default() -> Self {
+impl Layer {
+    fn new(rung: u8) -> Self {
         Self {
+            rung,
+            goes_on: false,
+            spacing: Spacing::default(),
+            watched: false,
+            wanted: false,
+            asked: None,
             reorder: Reorder::new(PICTURES_WAIT),
             pictures: Pictures::default(),
             sets: ParameterSets::default(),
-            track: None,
+            tracks: None,
             area: 0,
             first: None,
             heard: None,
             key_frame: None,
         }
     }
-}
 
-impl Layer {
+    /// When a key frame is to be asked for that it needs as a rendition beside the largest.
+    fn request_due(&self) -> Option<MonoTime> {
+        let needs = self.wanted || !self.goes_on || self.pictures.needs_key_frame();
+        let first = self.first.filter(|_| needs)? + FIRST_KEY_FRAME;
+        let every = if self.watched { ASK_EVERY } else { ASK_UNWATCHED };
+        Some(self.asked.map_or(first, |asked| first.max(asked + every)))
+    }
+
     /// Finds a picture's track; `None` for what has none, or is no picture.
-    fn take(&mut self, picture: Picture, now: MonoTime) -> Result<Option<(Arc<Track>, Picture)>, InboundError> {
+    fn take(&mut self, picture: Picture, now: MonoTime) -> Result<Option<Whole>, InboundError> {
         let changed = self.sets.update(&picture.unit).map_err(|error| InboundError::Unusable(error.to_string()))?;
         if let Some(params) = changed {
             self.area = u64::from(params.width) * u64::from(params.height);
-            self.track = Some(Arc::new(Track {
-                id: TrackId::Video(0),
-                timescale: Timescale::VIDEO,
-                language: None,
-                bitrate_bps: 0,
-                codec: Codec::H264(params),
-            }));
+            let track = |id| {
+                let codec = Codec::H264(params.clone());
+                Arc::new(Track { id, timescale: Timescale::VIDEO, language: None, bitrate_bps: 0, codec })
+            };
+            self.tracks = Some([TrackId::Video(0), TrackId::Video(self.rung)].map(track));
         }
         if !picture.unit.has_picture() {
             return Ok(None);
@@ -308,7 +404,8 @@ impl Layer {
         self.heard = Some(now);
         if picture.unit.keyframe {
             self.key_frame = Some(now);
+            self.wanted = false;
         }
-        Ok(self.track.clone().map(|track| (track, picture)))
+        Ok(self.tracks.clone().map(|[own, beside]| Whole { own, beside, picture }))
     }
 }

@@ -270,6 +270,18 @@ fn pictures_that_are_out_of_order_are_refused_in_plain_words() {
     assert!(error.to_string().contains("B-frames"), "{error}");
 }
 
+/// The widths of a rendition's pictures.
+fn widths(out: &[Captured], id: TrackId) -> Vec<u32> {
+    let width = |captured: &Captured| match captured {
+        Captured::Unit { track, .. } if track.id == id => match &track.codec {
+            Codec::H264(params) => Some(params.width),
+            other => panic!("{other:?}"),
+        },
+        _ => None,
+    };
+    out.iter().filter_map(width).collect()
+}
+
 #[test]
 fn of_several_layers_the_largest_that_comes_goes_on() {
     let mut inbound = Inbound::new(Duration::from_secs(60));
@@ -297,15 +309,7 @@ fn of_several_layers_the_largest_that_comes_goes_on() {
                 keys[ssrc as usize - 1] = true;
             }
         }
-        let width = |captured: &Captured| match captured {
-            Captured::Unit { track, .. } => match &track.codec {
-                Codec::H264(params) => params.width,
-                other => panic!("{other:?}"),
-            },
-            other => panic!("{other:?}"),
-        };
-        let widths: Vec<u32> = out.iter().map(width).collect();
-        widths
+        widths(&out, TrackId::Video(0))
     };
     let low = second([true, false, false]);
     assert!(low.len() == 30 && low.iter().all(|width| *width == 160));
@@ -319,4 +323,81 @@ fn of_several_layers_the_largest_that_comes_goes_on() {
     }
     let fewer = second([true, true, false]);
     assert!(fewer.len() == 30 && fewer.iter().all(|width| *width == 320), "{fewer:?}");
+}
+
+#[test]
+fn smaller_layers_are_renditions_beside_the_largest() {
+    let mut inbound = Inbound::new(Duration::from_secs(60));
+    let mut cameras = [(1, Camera::new((160, 120))), (2, Camera::new((320, 240))), (3, Camera::new((640, 480)))];
+    for (ssrc, _) in &cameras {
+        inbound.open_video(*ssrc);
+    }
+    inbound.watched(|rung| rung == 2);
+    let (mut numbers, mut keys, mut asked) = ([0_u16; 3], [true; 3], Vec::new());
+    let mut now = MonoTime::from_millis(1_000);
+    let mut second = |on: [bool; 3], lose: Option<usize>, inbound: &mut Inbound| {
+        let mut out = Vec::new();
+        for picture in 0..30 {
+            now = now.plus_nanos(33 * MS);
+            for (at, (ssrc, camera)) in cameras.iter_mut().enumerate().filter(|(at, _)| on[*at]) {
+                let timestamp = (now.as_nanos() / MS * 90) as u32;
+                let payloads = camera.payloads(std::mem::take(&mut keys[at]));
+                let last = payloads.len() - 1;
+                for (n, payload) in payloads.into_iter().enumerate() {
+                    numbers[at] += 1;
+                    let packet = Packet { sequence_number: numbers[at], timestamp, marker: n == last, payload };
+                    if lose != Some(at) || picture != 3 {
+                        inbound.push(*ssrc, packet, now, &mut out).expect("good");
+                    }
+                }
+            }
+            inbound.timeout(now, &mut out).expect("good");
+            while let Some(ssrc) = inbound.take_key_frame_request(now) {
+                asked.push((ssrc, now));
+                keys[ssrc as usize - 1] = true;
+            }
+        }
+        assert!(asked.len() < 20, "seldom: {asked:?}");
+        out
+    };
+    second([true; 3], None, &mut inbound);
+    second([true; 3], None, &mut inbound);
+    let out = second([true; 3], None, &mut inbound);
+    for (id, width) in [(0, 640), (1, 160), (2, 320)] {
+        assert_eq!(widths(&out, TrackId::Video(id)), vec![width; 30], "rendition {id}");
+    }
+    assert!(widths(&out, TrackId::Video(3)).is_empty(), "the largest isn't there twice");
+
+    // What is lost of one that is watched is asked for within a second; of another one, later.
+    let lost = second([true; 3], Some(1), &mut inbound);
+    assert!((15..30).contains(&widths(&lost, TrackId::Video(2)).len()), "{}", lost.len());
+    second([true; 3], None, &mut inbound);
+    assert_eq!(widths(&second([true; 3], None, &mut inbound), TrackId::Video(2)), vec![320; 30]);
+    assert_eq!(widths(&second([true; 3], None, &mut inbound), TrackId::Video(0)), vec![640; 30], "nothing to that one");
+    second([true; 3], Some(0), &mut inbound);
+    second([true; 3], None, &mut inbound);
+    let lost = second([true; 3], Some(0), &mut inbound);
+    assert!((3..12).contains(&widths(&lost, TrackId::Video(1)).len()));
+    for _ in 0..5 {
+        second([true; 3], None, &mut inbound);
+    }
+    assert_eq!(widths(&second([true; 3], None, &mut inbound), TrackId::Video(1)), vec![160; 30]);
+
+    // Who watches the second one doesn't notice that it stands for the first as well.
+    let mut all = Vec::new();
+    for _ in 0..4 {
+        all.extend(second([true, true, false], None, &mut inbound));
+    }
+    assert_eq!(widths(&all, TrackId::Video(2)), vec![320; 120]);
+    assert_eq!(widths(&all, TrackId::Video(0)).last(), Some(&320));
+    let times = |id| {
+        all.iter().filter_map(move |captured| match captured {
+            Captured::Unit { track, unit } if track.id == TrackId::Video(id) => Some((unit.dts, unit.pts)),
+            _ => None,
+        })
+    };
+    for id in 0..3 {
+        let times: Vec<_> = times(id).collect();
+        assert!(times.windows(2).all(|pair| pair[0].0 < pair[1].0), "rendition {id}");
+    }
 }
