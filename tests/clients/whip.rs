@@ -77,15 +77,20 @@ fn send(box_: &Appliance, method: &str, path: &str, headers: &str, body: &str) -
     http::parse(&answer, false).expect("HTTP")
 }
 
-/// The stream `stage` is H.264 and AAC, and its beeps come with the flashes.
-fn in_step(box_: &Appliance) {
-    // What is recorded is of a time when it was published already.
+/// Records the stream `stage`, of a time when it was published already: a file has no place for another size.
+fn record_published(box_: &Appliance, span: Duration) -> String {
     wait_until("the stream to be live", Duration::from_secs(20), || {
         box_.log().iter().any(|line| line.contains("stage: video is live"))
     });
     std::thread::sleep(Duration::from_secs(3));
     let file = box_.folder().file("recorded.mkv");
-    crate::ffmpeg::record_from(-1, &box_.url("/stage/index.m3u8"), Duration::from_secs(10), &file);
+    crate::ffmpeg::record_from(-1, &box_.url("/stage/index.m3u8"), span, &file);
+    file
+}
+
+/// The stream `stage` is H.264 and AAC, and its beeps come with the flashes.
+fn in_step(box_: &Appliance) {
+    let file = record_published(box_, Duration::from_secs(10));
     let probe = ffprobe(&["-show_entries", "stream=codec_name,codec_type,width,height", &file]);
     let streams = probe["streams"].as_array().expect("streams");
     let codecs: Vec<&str> = streams.iter().filter_map(|stream| stream["codec_name"].as_str()).collect();
@@ -184,6 +189,29 @@ fn a_stream_is_made_for_who_publishes_and_a_turned_picture_is_another_section() 
     let playlist = box_.get(&format!("/phone/{video}"));
     assert!(playlist.text().contains("#EXT-X-DISCONTINUITY"), "{}", playlist.text());
     drop(publisher);
+}
+
+#[test]
+fn while_camera_and_microphone_are_off_the_stream_goes_on_without_a_gap() {
+    let box_ = Appliance::start(&format!("{OPEN}{CONFIGURED}"));
+    let (publisher, begun) = Publisher::start(&box_, "/stage/whip", 20, "pause");
+    assert_eq!(begun["status"], 201, "{begun}");
+    let file = record_published(&box_, Duration::from_secs(14));
+    assert_eq!(publisher.finish()["left"], 200);
+
+    let beeps = beeps(&file);
+    let pauses: Vec<f64> = beeps.windows(2).map(|pair| pair[1] - pair[0]).filter(|apart| *apart > 2.5).collect();
+    assert!(beeps.len() >= 6 && pauses.len() == 1 && (3.5..6.5).contains(&pauses[0]), "one pause of 4 s: {beeps:?}");
+    let times: Vec<f64> = pictures(&file).into_iter().map(|(time, _)| time).collect();
+    let longest = times.windows(2).map(|pair| pair[1] - pair[0]).fold(0.0, f64::max);
+    assert!(longest < 1.5, "the picture goes on, black or with the slate: {longest} s without any");
+    let sound = ffprobe(&["-select_streams", "a", "-show_entries", "packet=pts_time,duration_time", &file]);
+    let packets = sound["packets"].as_array().expect("packets");
+    let second = |packet: &Value, name: &str| packet[name].as_str().and_then(|time| time.parse::<f64>().ok());
+    let ends = packets.iter().filter_map(|packet| Some(second(packet, "pts_time")? + second(packet, "duration_time")?));
+    let begins = packets.iter().skip(1).filter_map(|packet| second(packet, "pts_time"));
+    let gap = begins.zip(ends).map(|(begins, ends)| begins - ends).fold(0.0, f64::max);
+    assert!(gap < 0.1, "the sound has a gap of {gap} s");
 }
 
 #[test]

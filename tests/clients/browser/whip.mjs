@@ -1,16 +1,18 @@
 // Publishes from a page of Chromium by WHIP: a picture that flashes and a tone that beeps at every whole second of
 // one clock, so that what comes out elsewhere tells how far the two are apart.
-//   node whip.mjs ORIGIN PATH SECONDS [TURN_AFTER_SECONDS|layers]
+//   node whip.mjs ORIGIN PATH SECONDS [TURN_AFTER_SECONDS|layers|pause]
 // Prints a line of JSON once it is connected, and another one at the end. With TURN_AFTER_SECONDS, the picture is
-// turned from landscape to portrait then, as a phone's is. With layers, it is sent in three sizes (simulcast).
+// turned from landscape to portrait then, as a phone's is. With layers, it is sent in three sizes (simulcast). With
+// pause, camera and microphone are off from the sixth second to the tenth, as by the page's buttons.
 import { launch, PEER_FLAGS } from "./chromium.mjs";
 
 const [origin, path, seconds, special] = process.argv.slice(2);
 const layers = special === "layers";
-const turnAfter = special && !layers ? Number(special) : null;
+const pause = special === "pause";
+const turnAfter = special && !layers && !pause ? Number(special) : null;
 
 // Runs in the page.
-async function publish({ path, turnAfter, layers }) {
+async function publish({ path, turnAfter, layers, pause }) {
   const sound = new AudioContext();
   await sound.resume();
   const tone = new OscillatorNode(sound, { frequency: 1_000 });
@@ -52,6 +54,11 @@ async function publish({ path, turnAfter, layers }) {
       transceiver.setCodecPreferences(h264);
     }
   }
+  if (pause) {
+    const enable = (enabled) => media.getTracks().forEach((track) => (track.enabled = enabled));
+    setTimeout(enable, 6_000, false);
+    setTimeout(enable, 10_000, true);
+  }
   await peer.setLocalDescription();
   const answer = await fetch(path, { method: "POST", headers: { "content-type": "application/sdp" }, body: peer.localDescription.sdp });
   const text = await answer.text();
@@ -69,7 +76,7 @@ try {
   const page = await browser.newPage();
   // A page of the box's own; what it shows is of no interest.
   await page.goto(`${origin}/assets/none`);
-  const begun = await page.evaluate(publish, { path, turnAfter, layers });
+  const begun = await page.evaluate(publish, { path, turnAfter, layers, pause });
   console.log(JSON.stringify(begun));
   if (begun.status === 201) {
     await page.waitForTimeout(Number(seconds) * 1_000);
