@@ -20,6 +20,7 @@ use crate::control::{Control, ControlError};
 use crate::discovery::{self, Announcement, Scheme, Service};
 use crate::http::{self, BindError, HttpsError, Server, Setup, Site, Trust};
 use crate::panel;
+use crate::push::{self, Pushes, Ways};
 use crate::state::{StateDir, StateError};
 use crate::supervisor::{Supervisor, SupervisorError, notify, signals};
 use crate::system::System;
@@ -34,7 +35,7 @@ use std::time::Duration;
 use thiserror::Error;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 
 /// Sockets need little: measured, one thread serves a thousand viewers with 0.36 of a core, and two cost
 /// a tenth more, for waking each other. A board's cores are slower, but it has four.
@@ -125,6 +126,7 @@ pub fn run(config: Config, origin: Origin) -> Result<(), AppError> {
     }
     // Before the streams, so that their start is told.
     control.set_webhooks(config.webhooks.clone());
+    control.set_pushes(config.pushes());
     runtime.spawn(webhook::keep(control.webhooks(), control.events().listen()));
     for (name, stream) in &config.streams {
         runtime.block_on(control.add(name.as_str().to_owned(), stream.clone()))?;
@@ -156,7 +158,9 @@ pub fn run(config: Config, origin: Origin) -> Result<(), AppError> {
 
     let stop = supervisor.stop().clone();
     notify::ready();
-    let site = Site::new(Arc::clone(&control), access).with_setup(setup);
+    let pushes = Arc::new(Pushes::default());
+    let pushing = runtime.spawn(push::keep(Arc::clone(&control), Ways::new(&config.webrtc), Arc::clone(&pushes)));
+    let site = Site::new(Arc::clone(&control), access).with_setup(setup).with_pushes(pushes);
     let site = Arc::new(match runtime.block_on(async { real_time::open(&config.webrtc, &control) })? {
         Some(real_time) => {
             let rooms = runtime.block_on(rooms::open(&real_time.server, &config, &control));
@@ -164,7 +168,7 @@ pub fn run(config: Config, origin: Origin) -> Result<(), AppError> {
         }
         None => site,
     });
-    serve(&runtime, servers, control, site, async move { stop.requested().await })
+    serve(&runtime, servers, control, site, pushing, async move { stop.requested().await })
 }
 
 /// Serves until the stop; then sources first, so that players are told of the end, then the servers.
@@ -173,6 +177,7 @@ fn serve(
     servers: Vec<Server>,
     control: Arc<Control>,
     site: Arc<Site>,
+    pushing: JoinHandle<()>,
     stop: impl Future<Output = ()>,
 ) -> Result<(), AppError> {
     let threads = control.supervisor().clone();
@@ -184,6 +189,8 @@ fn serve(
             rooms.end().await;
         }
         let joined = tokio::task::spawn_blocking(move || threads.join(STOP_WITHIN)).await;
+        // The stop has reached them with everybody else; each takes a few seconds at most.
+        let _ = pushing.await;
         // The last parts are closed and the playlists say so, before the server closes.
         control.packaged().await;
         joined

@@ -4,7 +4,7 @@
 //! (`tests/architecture.rs` holds that):
 //!
 //! ```text
-//! time < media < codec < container < stream < {access capture decode encode package} < {mix pipeline snapshot} < control < {discovery tls webhook webrtc} < meet < {http panel} < app < main
+//! time < media < codec < container < stream < {access capture decode encode package} < {mix pipeline snapshot} < control < {discovery tls webhook webrtc} < {meet push} < {http panel} < app < main
 //! ```
 //!
 //! `config`, `state`, `supervisor` and `system` stand beside the line: shells use them, cores don't.
@@ -37,6 +37,7 @@ pub mod webhook;
 pub mod webrtc;
 
 pub mod meet;
+pub mod push;
 
 pub mod http;
 pub mod panel;

@@ -10,10 +10,15 @@ use toml::Value as Wanted;
 use toml_edit::{Array, ArrayOfTables, DocumentMut, InlineTable, Item, Key, Table, TableLike, Value};
 
 /// Where secrets stand; `*` is any key.
-const SECRETS: [&[&str]; 4] =
-    [&["access", "admin_password_hash"], &["webhooks", "secret"], &["rooms", "password"], &["rooms", "host_password"]];
+const SECRETS: [&[&str]; 5] = [
+    &["access", "admin_password_hash"],
+    &["webhooks", "secret"],
+    &["rooms", "password"],
+    &["rooms", "host_password"],
+    &["streams", "*", "push", "token"],
+];
 /// What is in their keys, for a text that isn't TOML any more.
-const SECRET_KEYS: [&str; 2] = ["password", "secret"];
+const SECRET_KEYS: [&str; 3] = ["password", "secret", "token"];
 /// What every mark starts with.
 const MARK: &str = "(unchanged ";
 /// Tables that people write in one line.
@@ -87,7 +92,9 @@ fn hide_in_line(line: &str, secrets: &mut Vec<(String, String)>) -> String {
 /// Calls `see` for each value at `path` below a table, also in each table of a list.
 fn visit(table: &mut dyn TableLike, path: &[&str], see: &mut dyn FnMut(&mut Value)) {
     let [key, rest @ ..] = path else { return };
-    if let Some(item) = table.get_mut(key) {
+    if *key == "*" {
+        table.iter_mut().for_each(|(_, item)| visit_item(item, rest, see));
+    } else if let Some(item) = table.get_mut(key) {
         visit_item(item, rest, see);
     }
 }
@@ -333,9 +340,10 @@ mod tests {
     #[test]
     fn secrets_do_not_leave_and_come_back() {
         let file = "[access] # who\nadmin_password_hash = \"$argon2id$x\" # ours\n\
-            [[webhooks]]\nurl = \"http://a/\"\nsecret = 'first'\n[[webhooks]]\nurl = \"http://b/\"\nsecret = \"second\"\n";
+            [[webhooks]]\nurl = \"http://a/\"\nsecret = 'first'\n[[webhooks]]\nurl = \"http://b/\"\nsecret = \"second\"\n\
+            [[streams.a.push]]\nurl = \"http://c/\"\ntoken = \"third\"\n";
         let hidden = Hidden::of(file);
-        for secret in ["argon2id", "first", "second"] {
+        for secret in ["argon2id", "first", "second", "third"] {
             assert!(!hidden.text.contains(secret), "{}", hidden.text);
         }
         assert!(hidden.text.contains(") # ours") || hidden.text.contains(")\" # ours"), "{}", hidden.text);

@@ -13,6 +13,7 @@ pub mod edit;
 mod http;
 mod panel;
 mod problem;
+mod pushes;
 mod rooms;
 #[cfg(test)]
 mod schema_tests;
@@ -30,6 +31,7 @@ pub use discovery::DiscoveryConfig;
 pub use http::{HttpConfig, Listen};
 pub use panel::{Active, ButtonConfig, LightConfig, LightPattern, Line, LineConfig, PanelConfig, Pull, STATES};
 pub use problem::{ConfigError, Problem};
+pub use pushes::PushConfig;
 pub use rooms::{RoomLayout, RoomMode, RoomsConfig};
 pub use webhooks::{EVENTS, Secret, WebhookConfig};
 pub use webrtc::{TurnLogin, WebrtcConfig};
@@ -156,6 +158,12 @@ impl Config {
         document.finish(file, config)
     }
 
+    /// Where each stream is published as well, of those that are anywhere.
+    pub fn pushes(&self) -> BTreeMap<String, Vec<PushConfig>> {
+        let pushed = self.streams.iter().filter(|(_, stream)| !stream.pushes.is_empty());
+        pushed.map(|(name, stream)| (name.as_str().to_owned(), stream.pushes.clone())).collect()
+    }
+
     /// For whom each stream is.
     pub fn policies(&self) -> Policies {
         let AccessConfig { view, publish, .. } = self.access;
@@ -214,6 +222,7 @@ impl Config {
             encode: EncodeConfig::default(),
             hls: HlsConfig::default(),
             access: StreamAccess::default(),
+            pushes: Vec::new(),
         };
         self.streams.insert(StreamName("camera".to_owned()), stream);
     }
@@ -308,6 +317,7 @@ pub struct StreamConfig {
     pub encode: EncodeConfig,
     pub hls: HlsConfig,
     pub access: StreamAccess,
+    pub pushes: Vec<PushConfig>,
 }
 
 /// Where a stream's picture and sound come from.

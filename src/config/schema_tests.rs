@@ -116,6 +116,11 @@ fn with(path: &str, value: &Value) -> Value {
             needed[keys.last().copied().expect("a key")] = value.clone();
             return json!({ "streams": { (*name): { (*kind): needed } } });
         }
+        ["streams", name, "push", key] => {
+            let mut push = json!({ "url": "https://example.org/whip" });
+            push[*key] = value.clone();
+            return json!({ "streams": { (*name): { "input": { "source": "test" }, "push": [push] } } });
+        }
         ["streams", name, ..] => json!({ "streams": { (*name): { "input": { "source": "test" } } } }),
         ["webhooks", key] => {
             let mut webhook = json!({ "url": "https://example.org/hook", "secret": "at least 16 characters" });
@@ -199,6 +204,12 @@ fn each_setting_by_itself_is_refused_by_both_or_by_neither() {
         ("streams.a.hls.window", json!([3, 60, 2, 61])),
         ("streams.a.access.view", json!(["public", "all"])),
         ("streams.a.access.publish", json!(["token", "all"])),
+        ("streams.a.push", json!([[{ "url": "http://a/" }], [{}], vec![json!({ "url": "http://a/" }); 5]])),
+        ("streams.a.push.url", json!(["http://10.0.0.2:8080/hall/whip", "rtmp://a/", "https://u:p@a/", "a"])),
+        ("streams.a.push.token", json!(["s3cret.word", "two words", "ä"])),
+        ("streams.a.push.ca", json!(["/etc/ca.pem"])),
+        ("streams.a.push.enabled", json!([true, false, "no"])),
+        ("streams.a.push.key", json!(["x"])),
         ("streams.a.description", json!(["x"])),
         ("streams.a.input.test.size", json!(["1280x720", "1280*720", "x", "16x16", "8x8", "12800x720"])),
         ("streams.a.input.test.fps", json!([30, 29.97, "29.97", "30000/1001", "30/", 0, 121, "fast"])),

@@ -5,7 +5,7 @@ use super::section::{Field, Section};
 use super::{
     AUDIO_BITRATE_BPS, CameraFormat, EncodeConfig, GOP_MS, HlsConfig, InputSource, Inputs, MAX_HISTORY_S, MAX_STREAMS,
     PART_MS, SEGMENT_MS, Size, StreamAccess, StreamConfig, StreamName, VIDEO_BITRATE_BPS, VideoCommandFormat,
-    VideoSource, WINDOW, sources, value, who,
+    VideoSource, WINDOW, pushes, sources, value, who,
 };
 use crate::encode::{EncoderChoice, Profile};
 use crate::time::FrameRate;
@@ -58,6 +58,7 @@ fn stream<'a>(field: &Field<'a>, cameras: &mut BTreeMap<PathBuf, &'a str>) -> Op
     let (encode_section, hls_section, access_section) = (below("encode"), below("hls"), below("access"));
     let encode = encode_section.as_ref().and_then(|section| encode(section.as_ref()));
     let hls = hls_section.as_ref().and_then(|section| hls(section.as_ref()));
+    let pushes = pushes::read(&section);
     let access = access_section.map(|section| section.as_ref().map_or_else(StreamAccess::default, access));
     let mut config = None;
     if let (Some(inputs), Some(encode), Some(hls), Some(access)) = (inputs, encode, hls, access) {
@@ -66,7 +67,7 @@ fn stream<'a>(field: &Field<'a>, cameras: &mut BTreeMap<PathBuf, &'a str>) -> Op
             check_encode(section, &inputs);
         }
         let tables = Tables { stream: &section, encode: encode_section.as_ref(), hls: hls_section.as_ref() };
-        config = Some(StreamConfig { access, ..together(&tables, inputs, encode, hls) });
+        config = Some(StreamConfig { access, pushes, ..together(&tables, inputs, encode, hls) });
     }
     if let Some(StreamConfig { inputs: Inputs::Separate { video: Some(VideoSource::V4l2 { device, .. }), .. }, .. }) =
         &config
@@ -214,7 +215,7 @@ fn together(tables: &Tables<'_>, inputs: Inputs, mut encode: EncodeConfig, mut h
         size(&inputs).inspect(|size| check_size(tables, &encode, *size));
         check_bitrate(tables, &encode);
     }
-    StreamConfig { inputs, encode, hls, access: StreamAccess::default() }
+    StreamConfig { inputs, encode, hls, access: StreamAccess::default(), pushes: Vec::new() }
 }
 
 fn check_durations(tables: &Tables<'_>, encode: &EncodeConfig, hls: &HlsConfig, frame_ms: u32) {

@@ -76,6 +76,7 @@ publish = "token"
         },
         hls: HlsConfig { part_ms: 200, segment_ms: 2_000, window: 7 },
         access: StreamAccess::default(),
+        pushes: Vec::new(),
     };
     let format = VideoCommandFormat::I420 { size: HD, frame_rate: rate(30, 1) };
     let desk = StreamConfig {

@@ -183,6 +183,7 @@ impl Control {
             access.set_policies(new.policies(), new.access.admin_password_hash.clone());
         }
         self.set_webhooks(new.webhooks.clone());
+        self.set_pushes(new.pushes());
         self.set_actions(new.actions.clone());
         self.set_panel(new.panel.clone());
         let mut replaced = self.follow(&new);
@@ -213,12 +214,13 @@ impl Control {
         }
         for (&name, &config) in &new {
             let old = self.entries().get(name).map(|entry| entry.config.clone());
-            // For whom it is holds already, and is no reason to disturb those who watch.
-            let old = old.map(|old| StreamConfig { access: config.access, ..old });
+            // For whom it is and where else it goes holds already, and is no reason to disturb those who watch.
+            let old = old.map(|old| StreamConfig { access: config.access, pushes: config.pushes.clone(), ..old });
             let done = match old {
                 Some(old) if old == *config => {
                     if let Some(entry) = self.entries_mut().get_mut(name) {
                         entry.config.access = config.access;
+                        entry.config.pushes.clone_from(&config.pushes);
                         entry.made = false;
                     }
                     Ok(&mut replaced.unchanged)

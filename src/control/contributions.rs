@@ -57,6 +57,7 @@ fn made() -> StreamConfig {
         encode: EncodeConfig::default(),
         hls: HlsConfig::default(),
         access: StreamAccess::default(),
+        pushes: Vec::new(),
     }
 }
 

@@ -43,7 +43,7 @@ pub use troubles::Troubles;
 
 use crate::access::Access;
 use crate::capture::contribution::Desk;
-use crate::config::{self, ActionsConfig, Inputs, PanelConfig, StreamConfig, WebhookConfig};
+use crate::config::{self, ActionsConfig, Inputs, PanelConfig, PushConfig, StreamConfig, WebhookConfig};
 use crate::state::StateDir;
 use crate::stream::{Limits, Stream, StreamStatus, Streams};
 use crate::supervisor::Supervisor;
@@ -95,6 +95,7 @@ pub struct Control {
     chosen: OnceLock<String>,
     access: OnceLock<Arc<Access>>,
     webhooks: watched::Sender<Vec<WebhookConfig>>,
+    pushes: watched::Sender<BTreeMap<String, Vec<PushConfig>>>,
     system: OnceLock<Arc<System>>,
     actions: Actions,
     actions_config: RwLock<ActionsConfig>,
@@ -142,6 +143,7 @@ impl Control {
             chosen: OnceLock::new(),
             access: OnceLock::new(),
             webhooks: watched::Sender::default(),
+            pushes: watched::Sender::default(),
             system: OnceLock::new(),
             actions,
             actions_config: RwLock::default(),
@@ -190,6 +192,20 @@ impl Control {
             *old = webhooks;
             changed
         });
+    }
+
+    /// Says where else streams are published, by stream; those that are the same go on undisturbed.
+    pub fn set_pushes(&self, pushes: BTreeMap<String, Vec<PushConfig>>) {
+        self.pushes.send_if_modified(|old| {
+            let changed = *old != pushes;
+            *old = pushes;
+            changed
+        });
+    }
+
+    /// Where else streams are to be published, and whenever that changes.
+    pub fn pushes(&self) -> watched::Receiver<BTreeMap<String, Vec<PushConfig>>> {
+        self.pushes.subscribe()
     }
 
     /// What can be done at the touch of a button; others register what they can do.

@@ -8,6 +8,7 @@ use super::counts::ConnectionCounts;
 use crate::control::{Load, Served, Troubles};
 use crate::package::live::HlsStatus;
 use crate::pipeline::{Counts, Histogram, STEPS_S};
+use crate::push;
 use crate::stream::{SourceState, StreamStatus};
 use crate::system::Status;
 use bytes::Bytes;
@@ -28,16 +29,23 @@ pub struct StreamSample {
     hls: Option<HlsStatus>,
     webrtc_viewers: usize,
     pipeline: Option<(Counts, Histogram)>,
+    pushes: Vec<push::Status>,
 }
 
 impl StreamSample {
-    pub fn new(status: StreamStatus, served: Option<&Served>, webrtc_viewers: usize) -> Self {
+    pub fn new(
+        status: StreamStatus,
+        served: Option<&Served>,
+        webrtc_viewers: usize,
+        pushes: Vec<push::Status>,
+    ) -> Self {
         let report = served.and_then(|served| served.report.as_ref());
         Self {
             status,
             hls: served.map(|served| served.live.status()),
             webrtc_viewers,
             pipeline: report.map(|report| (report.counts(), report.encode_time.read())),
+            pushes,
         }
     }
 }
@@ -189,6 +197,17 @@ fn stream_families(streams: &[StreamSample]) -> Vec<Family> {
         };
         streams.iter().flat_map(of_one).collect::<Vec<_>>()
     };
+    let pushes = |value: fn(&push::Status) -> f64| {
+        let of_one = move |one: &StreamSample| -> Vec<(Labels, f64)> {
+            // Numbered, as two can go to one server.
+            let numbered = one.pushes.iter().enumerate();
+            let labels = |number: usize, push: &push::Status| {
+                [with(one, "push", &number.to_string()), vec![("to", push.to.clone())]].concat()
+            };
+            numbered.map(|(number, push)| (labels(number, push), value(push))).collect()
+        };
+        streams.iter().flat_map(of_one).collect::<Vec<_>>()
+    };
     let times = |one: &StreamSample| Some((of(one), Value::Histogram(one.pipeline.as_ref()?.1.clone())));
     vec![
         family("source_live", "1 while the source delivers, 0 while slate or silence stand in", Gauge, states),
@@ -283,6 +302,20 @@ fn stream_families(streams: &[StreamSample]) -> Vec<Family> {
         ),
         family("stream_bytes", "Bytes of access units published", Counter, each(|one| Some(one.status.bytes as f64))),
         family("stream_units", "Access units published", Counter, each(|one| Some(one.status.units as f64))),
+        family(
+            "push_live",
+            "1 while the stream is sent on to another server, 0 while it isn't",
+            Gauge,
+            pushes(|push| f64::from(u8::from(push.phase == push::Phase::Live))),
+        ),
+        family(
+            "push_bitrate_bits_per_second",
+            "What is sent on to another server",
+            Gauge,
+            pushes(|push| push.bitrate_bps as f64),
+        ),
+        family("push_bytes", "Bytes sent on to another server", Counter, pushes(|push| push.sent_bytes as f64)),
+        family("push_failures", "How often sending on has failed", Counter, pushes(|push| push.failures as f64)),
         family("parts", "HLS parts made", Counter, each(|one| one.hls.as_ref().map(|hls| hls.parts as f64))),
     ]
 }

@@ -10,11 +10,10 @@ use super::headers::shared;
 use super::problem::problem;
 use super::sdpfrag::{self, Fragment};
 use super::watch::Limits;
-use crate::codec::sps;
 use crate::config::WebrtcConfig;
 use crate::control::{ControlError, Invitation, State};
-use crate::media::Codec;
 use crate::stream::Stream;
+use crate::webrtc::packets::is_reordered;
 use crate::webrtc::server::{Answer, Guest, OfferError, Server};
 use bytes::Bytes;
 use hyper::header::{
@@ -136,7 +135,7 @@ impl RealTime {
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("5"));
             return response;
         }
-        if has_reordered_pictures(&stream) {
+        if stream.tracks().iter().any(|track| is_reordered(track)) {
             let text = "This stream's pictures come in another order than they are shown in (B-frames), which \
                         WebRTC can't carry. Watch it as HLS, or have its source encode without B-frames.\n";
             return refused(StatusCode::NOT_ACCEPTABLE, text);
@@ -274,13 +273,4 @@ where
 {
     let bytes = api::read(body, MAX_SDP, limits.body_time).await.map_err(|problem| open(problem.into()))?;
     String::from_utf8(bytes.into()).map_err(|_| refused(StatusCode::BAD_REQUEST, "That is no text.\n"))
-}
-
-fn has_reordered_pictures(stream: &Stream) -> bool {
-    stream.tracks().iter().any(|track| match &track.codec {
-        Codec::H264(params) => {
-            sps::parse(&params.sps).is_ok_and(|sps| sps.max_num_reorder_frames.is_some_and(|frames| frames > 0))
-        }
-        _ => false,
-    })
 }

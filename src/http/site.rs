@@ -18,6 +18,7 @@ use super::watch::Limits;
 use crate::access::{Access, Action, Caller as Asker, Credential, Refusal, Who, is_key};
 use crate::control::{Control, Served};
 use crate::meet::Rooms;
+use crate::push::Pushes;
 use crate::snapshot::Snapshots;
 use crate::stream::{Stream, Streams};
 use crate::system::Status;
@@ -49,6 +50,7 @@ pub struct Site {
     real_time: Option<RealTime>,
     history: Mutex<History>,
     rooms: Option<Arc<Rooms>>,
+    pushes: Arc<Pushes>,
 }
 
 impl Site {
@@ -62,6 +64,7 @@ impl Site {
             real_time: None,
             history: Mutex::default(),
             rooms: None,
+            pushes: Arc::default(),
         }
     }
 
@@ -78,6 +81,16 @@ impl Site {
     /// With rooms to meet in.
     pub fn with_rooms(self, rooms: Option<Arc<Rooms>>) -> Self {
         Self { rooms, ..self }
+    }
+
+    /// With how it sends streams on.
+    pub fn with_pushes(self, pushes: Arc<Pushes>) -> Self {
+        Self { pushes, ..self }
+    }
+
+    /// How streams are sent on.
+    pub fn pushes(&self) -> &Pushes {
+        &self.pushes
     }
 
     /// `None`: there are none on this box.
@@ -293,7 +306,12 @@ impl Site {
         let streams = self.streams().list();
         let sample = |stream: &Arc<Stream>| {
             let name = stream.name();
-            StreamSample::new(stream.status(), self.served(name).as_ref(), self.webrtc_viewers_of(name))
+            StreamSample::new(
+                stream.status(),
+                self.served(name).as_ref(),
+                self.webrtc_viewers_of(name),
+                self.pushes.of(name),
+            )
         };
         let samples: Vec<_> = streams.iter().map(sample).collect();
         let board = (self.control.troubles(), self.control.load());

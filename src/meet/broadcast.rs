@@ -185,5 +185,6 @@ fn hidden() -> StreamConfig {
         encode: EncodeConfig::default(),
         hls: HlsConfig::default(),
         access: StreamAccess::default(),
+        pushes: Vec::new(),
     }
 }

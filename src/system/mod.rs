@@ -1,6 +1,6 @@
 //! How the board and this process do: temperature, throttling, memory, storage, descriptors.
 //!
-//! Here: [`lan_address`], and [`System`], which reads what the kernel says below `/proc` and `/sys`, at most once a second
+//! Here: [`lan_address`], whom the box trusts ([`Trust`]), and [`System`], which reads what the kernel says below `/proc` and `/sys`, at most once a second
 //! however many ask; `kernel` knows what those files look like. Not here: what follows from it.
 //!
 //! What a board doesn't tell is `None` or left out: no number is made up.
@@ -11,8 +11,10 @@ mod kernel;
 mod lan;
 #[cfg(test)]
 mod tests;
+mod trust;
 
 pub use lan::{addresses, lan_address};
+pub use trust::{Trust, TrustError};
 
 use crate::time::MonoTime;
 use rustix::fs::StatVfsMountFlags;

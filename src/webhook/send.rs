@@ -3,27 +3,19 @@
 use super::queue::Delivery;
 use super::signature::signature;
 use crate::config::WebhookConfig;
+use crate::system::{Trust, TrustError};
 use hyper::header::{CONTENT_TYPE, HOST, USER_AGENT};
 use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
-use std::fs::File;
-use std::io::{self, Read};
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use rustls::pki_types::ServerName;
+use std::io;
 use std::time::Duration;
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::sync::OnceCell;
-use tokio_rustls::TlsConnector;
 
 /// Connecting, the handshake and the answer together.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
-/// All authorities of a system are 250 KiB. Bytes.
-const MAX_AUTHORITIES_LEN: u64 = 1 << 20;
 
 #[derive(Debug, Error)]
 pub(super) enum SendError {
@@ -31,10 +23,8 @@ pub(super) enum SendError {
     Connect(#[from] io::Error),
     #[error("its host can't have a certificate")]
     Name,
-    #[error("{}: {error}", path.display())]
-    Authorities { path: PathBuf, error: io::Error },
-    #[error("TLS can't be set up: {0}")]
-    Tls(#[from] rustls::Error),
+    #[error(transparent)]
+    Trust(#[from] TrustError),
     #[error("the request: {0}")]
     Request(#[from] hyper::http::Error),
     #[error("no answer: {0}")]
@@ -48,8 +38,7 @@ pub(super) enum SendError {
 /// Sends for all webhooks. Clones are one.
 #[derive(Clone, Default)]
 pub(super) struct Sender {
-    /// Trusts the system's authorities, which are read when the first webhook needs them.
-    system: Arc<OnceCell<TlsConnector>>,
+    trust: Trust,
 }
 
 impl Sender {
@@ -74,58 +63,10 @@ impl Sender {
             return exchange(TcpStream::connect((host, port)).await?, request).await;
         }
         let name = ServerName::try_from(host.to_owned()).map_err(|_| SendError::Name)?;
-        let tls = self.connector(hook.ca.as_deref()).await?;
+        let tls = self.trust.connector(hook.ca.as_deref()).await?;
         let connection = TcpStream::connect((host, port)).await?;
         exchange(tls.connect(name, connection).await?, request).await
     }
-
-    /// `file` is read each time, so that a new one counts at once.
-    async fn connector(&self, file: Option<&Path>) -> Result<TlsConnector, SendError> {
-        match file {
-            Some(file) => {
-                let file = file.to_owned();
-                read(move || trusting(authorities(&file)?)).await
-            }
-            None => self.system.get_or_try_init(|| read(|| trusting(system_authorities()))).await.cloned(),
-        }
-    }
-}
-
-/// Reads files where that holds up no connection.
-async fn read<T: Send + 'static>(read: impl FnOnce() -> Result<T, SendError> + Send + 'static) -> Result<T, SendError> {
-    tokio::task::spawn_blocking(read).await.map_err(io::Error::other)?
-}
-
-fn trusting(roots: RootCertStore) -> Result<TlsConnector, SendError> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(TlsConnector::from(Arc::new(config)))
-}
-
-fn system_authorities() -> RootCertStore {
-    let mut roots = RootCertStore::empty();
-    let system = rustls_native_certs::load_native_certs();
-    for error in &system.errors {
-        log::warn!("webhooks: a certificate authority of the system can't be read: {error}");
-    }
-    roots.add_parsable_certificates(system.certs);
-    roots
-}
-
-/// Those of a file (PEM); one at least.
-fn authorities(path: &Path) -> Result<RootCertStore, SendError> {
-    let cannot = |error| SendError::Authorities { path: path.to_owned(), error };
-    let mut pem = Vec::new();
-    File::open(path).and_then(|file| file.take(MAX_AUTHORITIES_LEN).read_to_end(&mut pem)).map_err(cannot)?;
-    let mut roots = RootCertStore::empty();
-    let (good, _) = roots.add_parsable_certificates(CertificateDer::pem_slice_iter(&pem).filter_map(Result::ok));
-    if good == 0 {
-        return Err(cannot(io::Error::other("there is no certificate in PEM in it")));
-    }
-    Ok(roots)
 }
 
 async fn exchange<C>(connection: C, request: Request<String>) -> Result<(), SendError>

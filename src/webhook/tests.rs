@@ -6,6 +6,7 @@ use super::signature::signature;
 use super::*;
 use crate::config::{EVENTS, Secret};
 use crate::control::{Events, What};
+use crate::system::TrustError;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::ServerConfig;
 use rustls::crypto::ring::default_provider;
@@ -228,5 +229,8 @@ async fn https_is_for_receivers_whose_authority_is_trusted() {
     }
     std::fs::write(&authority.file, "no PEM").expect("a file");
     let posted = sender.post(&trusted, &delivery).await;
-    assert!(matches!(posted, Err(SendError::Authorities { .. })), "read again each time: {posted:?}");
+    assert!(
+        matches!(posted, Err(SendError::Trust(TrustError::Authorities { .. }))),
+        "read again each time: {posted:?}"
+    );
 }

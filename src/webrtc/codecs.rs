@@ -16,9 +16,23 @@ const OPUS: u8 = 111;
 /// With `repairs`, what is lost on the way to a peer comes again in a stream of its own (RTX, RFC 4588), and else
 /// as it was: from peers, `rtc` understands only the latter.
 pub fn engine(repairs: bool) -> Result<MediaEngine, Error> {
+    with(&PROFILES, repairs)
+}
+
+/// For one who offers: what it sends is of this profile (`profile-level-id`); and of the one that everybody takes, as
+/// few servers look closely.
+pub fn offering(profile: Option<&str>) -> Result<MediaEngine, Error> {
+    let [(common, first), (_, second), ..] = PROFILES;
+    let own = profile.filter(|profile| !profile.starts_with("42e0")).map(|profile| (profile, second));
+    let common = profile.filter(|_| own.is_none()).unwrap_or(common);
+    let profiles: Vec<_> = own.into_iter().chain([(common, first)]).collect();
+    with(&profiles, true)
+}
+
+fn with(profiles: &[(&str, u8)], repairs: bool) -> Result<MediaEngine, Error> {
     let mut media = MediaEngine::default();
     let feedback = |typ: &str, parameter: &str| RTCPFeedback { typ: typ.to_owned(), parameter: parameter.to_owned() };
-    for (profile, payload_type) in PROFILES {
+    for &(profile, payload_type) in profiles {
         let rtp_codec = RTCRtpCodec {
             mime_type: MIME_TYPE_H264.to_owned(),
             clock_rate: 90_000,

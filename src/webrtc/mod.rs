@@ -17,7 +17,7 @@ pub mod packets;
 pub mod path;
 pub mod peer;
 mod publisher;
-mod rtcp;
+pub mod rtcp;
 pub mod server;
 pub mod stun;
 pub mod tcp;

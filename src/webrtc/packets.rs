@@ -1,6 +1,6 @@
 //! Access units as RTP payloads: H.264 by RFC 6184 (non-interleaved), Opus by RFC 7587. Pure.
 
-use crate::codec::nal;
+use crate::codec::{nal, sps};
 use crate::media::{AccessUnit, Codec, Track, TrackId};
 use crate::time::{MonoTime, Timescale, rescale};
 use bytes::Bytes;
@@ -57,6 +57,16 @@ pub fn packetise(track: &Track, unit: &AccessUnit) -> Option<Packets> {
             Some(Packets { kind: Kind::Audio, rung, timestamp, starts: true, payloads, captured })
         }
         Codec::Aac(_) => None,
+    }
+}
+
+/// Whether pictures come in another order than they are shown in (B-frames), which RTP to browsers can't carry.
+pub fn is_reordered(track: &Track) -> bool {
+    match &track.codec {
+        Codec::H264(params) => {
+            sps::parse(&params.sps).is_ok_and(|sps| sps.max_num_reorder_frames.is_some_and(|frames| frames > 0))
+        }
+        _ => false,
     }
 }
 

@@ -35,6 +35,7 @@ mod operation;
 mod players;
 mod plays;
 mod protocol;
+mod push;
 mod relay;
 mod reload;
 mod rooms;

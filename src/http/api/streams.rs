@@ -7,6 +7,7 @@ use super::{Call, Endpoint, Needs, Problem, Reply, Resource, Takes, done, json, 
 use crate::control::{ControlError, State};
 use crate::package::live::HlsStatus;
 use crate::pipeline::Counts;
+use crate::push;
 use crate::stream::{Stream, StreamStatus};
 use crate::time::MonoTime;
 use hyper::{Method, Response, StatusCode};
@@ -80,6 +81,8 @@ struct Entry {
     page: String,
     /// Where players find it, and how that goes; `null` when it is not served.
     hls: Option<Hls>,
+    /// Where else it is published, in the order of its configuration.
+    push: Vec<push::Shown>,
     /// What its pipeline counts; `null` when nobody publishes it from here.
     pipeline: Option<Counts>,
 }
@@ -107,6 +110,7 @@ fn entry(site: &Site, stream: &Stream) -> Entry {
         bitrate_target_bps: stream.bitrate_target(),
         page: format!("/{name}/"),
         hls,
+        push: site.pushes().of(name).iter().map(|push| push.shown(site.epoch())).collect(),
         pipeline,
     }
 }

@@ -25,7 +25,9 @@ fn sample() -> (Vec<StreamSample>, Status) {
         Settings { part_ms: 200, segment_ms: 1_000, window: 4, gop_ms: None, expect_video: true, expect_audio: true };
     let live = LiveHls::new(Arc::clone(&stream), settings, Epoch::new(MonoTime::ZERO, 0));
     let served = Served { live, report: Some(Arc::clone(&report)) };
-    let mut one = StreamSample::new(stream.status(), Some(&served), 3);
+    let mut push = push::Status::new("https://example.org".to_owned(), true, MonoTime::ZERO);
+    (push.phase, push.sent_bytes) = (push::Phase::Live, 1_500);
+    let mut one = StreamSample::new(stream.status(), Some(&served), 3, vec![push]);
     one.status.av_offset_us = Some(-12_000);
     one.status.tracks.push(crate::stream::TrackStatus {
         id: "video0".to_owned(),
