@@ -53,7 +53,11 @@ fn open_tcp(config: &WebrtcConfig) -> Result<Option<TcpListener>, RealTimeError>
         Listen::At(address) => (address, true),
     };
     match webrtc::tcp::listen(address) {
-        Ok(listener) => Ok(Some(listener)),
+        Ok(listener) => {
+            let address = listener.local_addr().unwrap_or(address);
+            log::info!("listening on {address} (TCP) for WebRTC that no UDP gets through to");
+            Ok(Some(listener))
+        }
         Err(error) if asked => Err(RealTimeError::ListenTcp { address, error }),
         Err(error) => {
             log::warn!("going on without WebRTC over TCP: {address}: {error}");
