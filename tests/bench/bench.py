@@ -1,6 +1,6 @@
 """Measures whole processes side by side and prints a table with the ratios: scripts/bench runs it.
 
-    bench.py [--quick] [NAME...]     NAME: packaging encode serving viewers memory latency
+    bench.py [--quick] [NAME...]     NAME: packaging encode serving viewers realtime room memory latency
 """
 
 import json
@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 
+import realtime
 import serving
 from processes import Box, Process
 
@@ -105,8 +106,10 @@ def row(what, ours, theirs, who, most):
     return what, f"{ours:.2f}", f"{theirs:.2f} {who}", f"{ratio:.2f}", f"≤ {most}", ratio <= most
 
 
-def goal(what, value, most):
-    return what, f"{value:.4g}", "", "", f"≤ {most}", value <= most
+def goal(what, value, most=None, theirs=None, who=""):
+    """`most`: the goal, if there is one; `theirs`: what `who` did in the same run."""
+    beside = ("", "") if theirs is None else (f"{theirs:.3g} {who}", f"{value / theirs:.2f}" if theirs else "")
+    return what, f"{value:.4g}", *beside, f"≤ {most}" if most else "", most is None or value <= most
 
 
 def info(what, value):
@@ -118,6 +121,8 @@ BENCHMARKS = {
     "encode": encode,
     "serving": lambda folder, quick: serving.files(PROGRAM, RELEASE, folder, quick, row, info),
     "viewers": lambda folder, quick: serving.viewers(PROGRAM, RELEASE, TEST_STREAM, quick, goal, info),
+    "realtime": lambda folder, quick: realtime.viewers(PROGRAM, RELEASE, folder, quick, goal, info),
+    "room": lambda folder, quick: realtime.room(PROGRAM, RELEASE, folder, quick, goal, info),
     "memory": memory,
     "latency": latency,
 }

@@ -34,8 +34,14 @@ class Process:
         return cpu_seconds(self.pid)
 
     def peak_rss_mb(self):
+        return self._status_mb("VmHWM")
+
+    def rss_mb(self):
+        return self._status_mb("VmRSS")
+
+    def _status_mb(self, name):
         status = pathlib.Path(f"/proc/{self.pid}/status").read_text()
-        return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) / 1024
+        return int(re.search(rf"{name}:\s+(\d+) kB", status)[1]) / 1024
 
     def stop(self):
         """Asks it to end, and returns its user and system seconds from start to end."""
@@ -61,14 +67,17 @@ def cpu_seconds(pid):
 class Box(Process):
     """capturebox on a configuration of its own and a free port."""
 
-    def __init__(self, program, streams, open_files=None):
+    def __init__(self, program, streams, open_files=None, preexec=None):
         self.folder = tempfile.TemporaryDirectory(prefix="capturebox-bench-")
         folder = pathlib.Path(self.folder.name)
         settings = f'state_dir = "{folder}/state"\n[http]\nlisten = "127.0.0.1:0"\nlisten_tls = "off"\n'
+        settings += '[webrtc]\nlisten = "127.0.0.1:0"\n'
         (folder / "capturebox.toml").write_text(settings + streams)
         self.log = folder / "log"
 
         def limits():
+            if preexec:
+                preexec()
             if open_files:
                 resource.setrlimit(resource.RLIMIT_NOFILE, (open_files, open_files))
 
@@ -107,10 +116,10 @@ def fetch(url):
         return None
 
 
-def wait_for(what, look):
-    give_up = time.monotonic() + PATIENCE_S
+def wait_for(what, look, patience_s=PATIENCE_S):
+    give_up = time.monotonic() + patience_s
     while time.monotonic() < give_up:
         if found := look():
             return found
         time.sleep(0.02)
-    raise SystemExit(f"waited {PATIENCE_S} s in vain for {what}")
+    raise SystemExit(f"waited {patience_s} s in vain for {what}")

@@ -61,7 +61,7 @@ impl Client {
     }
 
     /// Asks and reads the whole answer. `keep`: its body stays in [`Client::buffer`], from the start.
-    pub async fn get(&mut self, request: &[u8], keep: bool) -> Result<Answer> {
+    pub async fn ask(&mut self, request: &[u8], keep: bool) -> Result<Answer> {
         self.stream.write_all(request).await?;
         self.buffer.clear();
         let head_len = loop {
@@ -102,6 +102,15 @@ impl Client {
 pub fn request(target: &Target, path: &str, gzip: bool) -> Vec<u8> {
     let encoding = if gzip { "accept-encoding: gzip\r\n" } else { "" };
     format!("GET {path} HTTP/1.1\r\nhost: {}\r\nuser-agent: load\r\n{encoding}\r\n", target.address).into_bytes()
+}
+
+pub fn post(target: &Target, path: &str, content_type: &str, body: &str) -> Vec<u8> {
+    let (host, len) = (target.address, body.len());
+    format!(
+        "POST {path} HTTP/1.1\r\nhost: {host}\r\nuser-agent: load\r\ncontent-type: {content_type}\r\n\
+         content-length: {len}\r\n\r\n{body}"
+    )
+    .into_bytes()
 }
 
 fn parse_head(head: &[u8]) -> Result<Answer> {

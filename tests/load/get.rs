@@ -52,7 +52,7 @@ async fn ask(mut client: Client, request: Rc<Vec<u8>>, totals: Rc<RefCell<Totals
             totals.left -= 1;
         }
         let start = Instant::now();
-        let answer = client.get(&request, false).await;
+        let answer = client.ask(&request, false).await;
         let mut totals = totals.borrow_mut();
         match answer {
             Ok(answer) if answer.status == 200 => {

@@ -60,7 +60,7 @@ impl BoxClock {
         let mut best: Option<(Duration, Self)> = None;
         for _ in 0..EXCHANGES {
             let sent = Instant::now();
-            client.get(&request(target, "/api/v1/time", false), true).await?;
+            client.ask(&request(target, "/api/v1/time", false), true).await?;
             let round_trip = sent.elapsed();
             let time: serde_json::Value = serde_json::from_slice(client.body())?;
             let media_ms = time["media_us"].as_f64().ok_or("no media_us in /api/v1/time")? / 1_000.0;
@@ -80,7 +80,7 @@ pub async fn run(url: &str, viewers: u32, seconds: u64, hints: bool) -> Result<R
     let target = Target::parse(url)?;
     let clock = BoxClock::ask(&target).await?;
     let mut client = Client::connect(target.address).await?;
-    let answer = client.get(&request(&target, &target.path, false), true).await?;
+    let answer = client.ask(&request(&target, &target.path, false), true).await?;
     if answer.status != 200 {
         return Err(format!("{url}: {}", answer.status).into());
     }
@@ -162,7 +162,7 @@ async fn follow(crowd: &Crowd, rendition: usize, path: String) -> Result<()> {
 }
 
 async fn reload(crowd: &Crowd, client: &mut Client, path: &str) -> Result<Rc<str>> {
-    let answer = client.get(&request(&crowd.target, path, true), true).await?;
+    let answer = client.ask(&request(&crowd.target, path, true), true).await?;
     crowd.count(answer.len);
     if answer.status != 200 {
         return Err(format!("{path}: {}", answer.status).into());
@@ -183,7 +183,7 @@ async fn reload(crowd: &Crowd, client: &mut Client, path: &str) -> Result<Rc<str
 }
 
 async fn fetch(crowd: &Crowd, client: &mut Client, path: &str) -> Result<Instant> {
-    let answer = client.get(&request(&crowd.target, path, false), false).await?;
+    let answer = client.ask(&request(&crowd.target, path, false), false).await?;
     crowd.count(answer.len);
     if answer.status == 200 { Ok(Instant::now()) } else { Err(format!("{path}: {}", answer.status).into()) }
 }
