@@ -10,6 +10,7 @@ use crate::time::{Epoch, MonoTime};
 use crate::webrtc::branch::{Branch, Outlet};
 use crate::webrtc::feeder::{Feeder, Media};
 use crate::webrtc::path::Datagram;
+use crate::webrtc::train::Train;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -95,6 +96,7 @@ impl Rooms {
         let task = Task {
             hall: Hall::new(settings, means),
             outlet: branch.outlet,
+            train: Train::default(),
             outboxes: HashMap::new(),
             control,
             feeders: BTreeMap::new(),
@@ -133,6 +135,7 @@ fn random() -> u32 {
 struct Task {
     hall: Hall,
     outlet: Outlet,
+    train: Train,
     outboxes: HashMap<Line, mpsc::Sender<Push>>,
     control: Arc<Control>,
     /// By stream, with the rooms that it is in.
@@ -222,7 +225,8 @@ impl Task {
         while let Some((room, mix)) = self.hall.next_mix() {
             self.mix(room, mix);
         }
-        self.hall.write(|way, contents| self.outlet.send(way, contents));
+        self.hall.write(|way, contents| self.outlet.send(&mut self.train, way, contents));
+        self.outlet.depart(&mut self.train);
     }
 
     /// From a mixer.

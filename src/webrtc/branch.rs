@@ -4,8 +4,10 @@
 use super::path::{Datagram, Transport, Way};
 use super::peer::Identity;
 use super::tcp::Connections;
+use super::train::{Piece, Train};
 use quinn_udp::{Transmit, UdpSockRef, UdpSocketState};
 use rtc::peer_connection::certificate::RTCCertificate;
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use tokio::io::Interest;
@@ -38,19 +40,36 @@ impl Outlet {
         Identity { certificate: self.certificate.clone(), addresses, tcp_addresses: tcp_addresses.unwrap_or_default() }
     }
 
-    /// What doesn't fit into the socket's buffer is lost as on any network; peers ask for it again.
-    pub fn send(&self, way: Way, contents: &[u8]) {
-        let destination = way.remote.address;
-        if way.remote.over == Transport::Tcp {
-            if let Some(tcp) = &self.tcp {
-                tcp.send(destination, contents);
-            }
-            return;
+    /// Puts a datagram on a train, which departs first if it is for others.
+    pub fn send(&self, train: &mut Train, way: Way, datagram: &[u8]) {
+        if !train.takes(way, datagram, self.state.max_gso_segments()) {
+            self.depart(train);
         }
-        let src_ip = Some(way.local.ip());
-        let transmit = Transmit { destination, ecn: None, contents, segment_size: None, src_ip };
-        let _ =
-            self.socket.try_io(Interest::WRITABLE, || self.state.try_send(UdpSockRef::from(&self.socket), &transmit));
+        train.add(way, datagram);
+    }
+
+    /// Sends what is on the train. What doesn't fit into the socket's buffer is lost as on any network; peers ask
+    /// for it again.
+    pub fn depart(&self, train: &mut Train) {
+        if let Some(piece) = train.piece() {
+            if piece.way.remote.over == Transport::Tcp {
+                let send = |datagram| self.tcp.iter().for_each(|tcp| tcp.send(piece.way.remote.address, datagram));
+                piece.datagrams().for_each(send);
+            } else if self.transmit(piece, piece.bytes).is_err_and(|error| error.kind() != io::ErrorKind::WouldBlock)
+                && piece.bytes.len() > piece.segment
+            {
+                // A network interface may turn out not to split.
+                piece.datagrams().for_each(|datagram| drop(self.transmit(piece, datagram)));
+            }
+        }
+        train.clear();
+    }
+
+    fn transmit(&self, piece: Piece<'_>, contents: &[u8]) -> io::Result<()> {
+        let segment_size = (contents.len() > piece.segment).then_some(piece.segment);
+        let (destination, src_ip) = (piece.way.remote.address, Some(piece.way.local.ip()));
+        let transmit = Transmit { destination, ecn: None, contents, segment_size, src_ip };
+        self.socket.try_io(Interest::WRITABLE, || self.state.try_send(UdpSockRef::from(&self.socket), &transmit))
     }
 }
 

@@ -1,7 +1,8 @@
 //! WebRTC: streams to and from browsers at conversational delay.
 //!
 //! `peer` is one connection around the sans-IO core of the `rtc` crate, with what is negotiated in `codecs` and
-//! what is heard by RTCP in `rtcp`, and by which way the peer is reached in `path` (TCP's connections in `tcp`); `packets` makes RTP payloads of access units, once for all viewers; `viewer`
+//! what is heard by RTCP in `rtcp`, by which way the peer is reached in `path` (TCP's connections in `tcp`), and what
+//! travels together in `train`; `packets` makes RTP payloads of access units, once for all viewers; `viewer`
 //! is what somebody who watches a stream is sent, `layers` which of its renditions that is, and `feeder` where that comes from; `server` is the one UDP
 //! socket with everybody behind it, but those whom `branch` gives to others. The other way round, `inbound` makes
 //! pictures and sound of the packets that somebody who publishes sends, and `publisher` hands them to the stream.
@@ -23,6 +24,7 @@ pub mod stun;
 pub mod tcp;
 #[cfg(test)]
 mod tests;
+pub mod train;
 mod viewer;
 
 pub use packets::Kind;

@@ -15,14 +15,12 @@ use rtc::data_channel::RTCDataChannelId;
 use rtc::ice::tcp_type::TcpType;
 use rtc::interceptor::{
     BandwidthEstimator, CongestionControlBuilder, Gcc, NackGeneratorBuilder, NackResponderBuilder, PacketReport,
-    Registry, Slot, TwccReceiverBuilder, TwccSenderBuilder,
+    ReceiverReportBuilder, Registry, SenderReportBuilder, Slot, TwccReceiverBuilder, TwccSenderBuilder,
 };
 use rtc::media_stream::MediaStreamTrack;
 use rtc::peer_connection::certificate::RTCCertificate;
 use rtc::peer_connection::configuration::RTCConfigurationBuilder;
-use rtc::peer_connection::configuration::interceptor_registry::{
-    configure_rtcp_reports, configure_simulcast_extension_headers,
-};
+use rtc::peer_connection::configuration::interceptor_registry::configure_simulcast_extension_headers;
 use rtc::peer_connection::configuration::media_engine::{MIME_TYPE_H264, MIME_TYPE_OPUS};
 use rtc::peer_connection::configuration::setting_engine::SettingEngineBuilder;
 use rtc::peer_connection::event::{RTCDataChannelEvent, RTCPeerConnectionEvent, RTCTrackEvent, RTCTrackEventInit};
@@ -52,6 +50,11 @@ const OFF: Duration = Duration::ZERO;
 const KEEP_ALIVE: Duration = Duration::from_secs(2);
 /// How often one packet is asked for again: repairs by RTX aren't seen, and it would be asked for for ever.
 const NACKS_A_PACKET: u16 = 4;
+/// Packets after which they are taken from `rtc`: each of its dozen queues stays as large as it ever was.
+const TAKEN_AT_ONCE: usize = 16;
+/// Packets of each track that can be sent again: two seconds of 2 Mbit/s, half of one of 8. Each takes some 150 bytes
+/// beside what all viewers share.
+const REMEMBERED: u16 = 512;
 /// What a peer may send in one message, and what waits for it; bytes.
 const MAX_MESSAGE: usize = 16 * 1024;
 const MAX_MESSAGES_WAITING: usize = 256 * 1024;
@@ -167,8 +170,10 @@ pub struct Peer {
     ssrcs: BTreeSet<u32>,
     answered: BTreeSet<SocketAddr>,
     path: Path,
-    /// Taken from `rtc` to be looked at, and still to be sent.
+    /// Taken from `rtc`, and still to be sent.
     held: VecDeque<TaggedBytesMut>,
+    /// Packets.
+    sent: usize,
 }
 
 impl Peer {
@@ -176,14 +181,17 @@ impl Peer {
         let hearing = Hearing::default();
         let estimate_bps = Arc::new(AtomicU64::new(0));
         let mut media = codecs::engine(!settings.receives)?;
-        let mut registry = configure_rtcp_reports(Registry::new())
-            .with(Slot::NackResponder, NackResponderBuilder::new().build())
+        let mut registry = Registry::new()
+            .with(Slot::SenderReport, SenderReportBuilder::new().build())
+            .with(Slot::NackResponder, NackResponderBuilder::new().with_size(REMEMBERED).build())
             .with(Slot::from(rtcp::PLACE), Ears::new(hearing.clone()));
         if settings.receives {
             configure_simulcast_extension_headers(&mut media)?;
             let asks = NackGeneratorBuilder::new().with_max_nacks_per_packet(NACKS_A_PACKET).build();
-            registry =
-                registry.with(Slot::NackGenerator, asks).with(Slot::TwccReceiver, TwccReceiverBuilder::new().build());
+            registry = registry
+                .with(Slot::NackGenerator, asks)
+                .with(Slot::TwccReceiver, TwccReceiverBuilder::new().build())
+                .with(Slot::ReceiverReport, ReceiverReportBuilder::new().build());
         }
         if settings.estimates {
             let estimator = Estimator {
@@ -224,6 +232,7 @@ impl Peer {
             answered: BTreeSet::new(),
             path: Path::default(),
             held: VecDeque::new(),
+            sent: 0,
         })
     }
 
@@ -347,6 +356,10 @@ impl Peer {
         let Some(mut sender) = self.connection.rtp_sender(out.0) else { return };
         if let Err(error) = sender.write_rtp(now, rtp::Packet { header, payload: packet.payload }) {
             log::debug!("webrtc: {error}");
+        }
+        self.sent = self.sent.wrapping_add(1);
+        if self.sent.is_multiple_of(TAKEN_AT_ONCE) {
+            self.held.extend(std::iter::from_fn(|| self.connection.poll_write()));
         }
     }
 

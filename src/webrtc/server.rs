@@ -17,6 +17,7 @@ use super::peer::{Peer, PeerEvent};
 use super::publisher::{Moment, Publisher};
 use super::stun;
 use super::tcp;
+use super::train::Train;
 use super::viewer::{Numbers, Viewer};
 use crate::capture::contribution::{Claim, Taken};
 use crate::stream::Stream;
@@ -52,6 +53,8 @@ const RECEIVE_BUFFER: usize = 1 << 16;
 const MAY_STAY_EVERY: Duration = Duration::from_secs(5);
 /// How often it is looked at what can be sent to viewers, and which rendition that is.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// What the kernel holds each way, bytes: a key frame for each of fifty viewers comes to that.
+const SOCKET_BUFFER: usize = 4 << 20;
 /// How often viewers are told when a picture was taken.
 const TELL_CAPTURE_EVERY: Duration = Duration::from_millis(500);
 
@@ -153,6 +156,9 @@ impl Server {
         let socket = std::net::UdpSocket::bind(listen)?;
         socket.set_nonblocking(true)?;
         let state = UdpSocketState::new(UdpSockRef::from(&socket))?;
+        // As far as the system lets us.
+        let _ = state.set_send_buffer_size(UdpSockRef::from(&socket), SOCKET_BUFFER);
+        let _ = state.set_recv_buffer_size(UdpSockRef::from(&socket), SOCKET_BUFFER);
         let socket = UdpSocket::from_std(socket)?;
         let address = socket.local_addr()?;
         let certificate = certificate().map_err(io::Error::other)?;
@@ -177,6 +183,7 @@ impl Server {
             feeders: BTreeMap::new(),
             next_look: Instant::now(),
             audience: Arc::clone(&audience),
+            train: Train::default(),
             buffer: vec![0; RECEIVE_BUFFER],
         };
         Ok((Self { commands, address, audience }, task.run(orders, tcp)))
@@ -294,6 +301,7 @@ struct Task {
     feeders: BTreeMap<String, Feeder>,
     next_look: Instant,
     audience: Audience,
+    train: Train,
     /// Of [`RECEIVE_BUFFER`] bytes.
     buffer: Vec<u8>,
 }
@@ -511,22 +519,27 @@ impl Task {
             feeder.goes_out(&packets);
         }
         for key in keys {
-            let Some(session) = self.sessions.get_mut(&key) else { continue };
-            let Role::Viewer { viewer, told_capture, .. } = &mut session.role else { continue };
-            match self.feeders.get(stream) {
-                Some(feeder) if packets.is_own_picture() && viewer.is_kept_waiting(now) => {
-                    feeder.gop().iter().for_each(|packets| viewer.send(&mut session.peer, packets, now));
-                }
-                _ => viewer.send(&mut session.peer, &packets, now),
+            let Some(Session { role: Role::Viewer { viewer, .. }, .. }) = self.sessions.get(&key) else { continue };
+            let waits = packets.is_own_picture() && viewer.is_kept_waiting(now);
+            let gop = waits.then(|| self.feeders.get(stream).map(|feeder| feeder.gop().to_vec())).flatten();
+            // One after the other: queues that once held seconds of a stream would stay as large.
+            for packets in gop.as_deref().unwrap_or(std::slice::from_ref(&packets)) {
+                self.send(key, packets, now);
             }
-            if packets.kind == Kind::Video && viewer.rung() == packets.rung && *told_capture + TELL_CAPTURE_EVERY <= now
-            {
-                *told_capture = now;
-                let media_us = (self.epoch)().unix_nanos_at(packets.captured) / 1_000;
-                viewer.tell_capture(&mut session.peer, packets.timestamp, media_us, now);
-            }
-            self.flush(key);
         }
+    }
+
+    fn send(&mut self, key: u64, packets: &Packets, now: Instant) {
+        let Some(session) = self.sessions.get_mut(&key) else { return };
+        let Role::Viewer { viewer, told_capture, .. } = &mut session.role else { return };
+        viewer.send(&mut session.peer, packets, now);
+        let shown = packets.kind == Kind::Video && viewer.rung() == packets.rung;
+        if shown && *told_capture + TELL_CAPTURE_EVERY <= now {
+            *told_capture = now;
+            let media_us = (self.epoch)().unix_nanos_at(packets.captured) / 1_000;
+            viewer.tell_capture(&mut session.peer, packets.timestamp, media_us, now);
+        }
+        self.flush(key);
     }
 
     /// Chooses viewers' renditions.
@@ -651,8 +664,9 @@ impl Task {
             if stun::is_success(&contents) {
                 self.by_remote.insert(way.remote, key);
             }
-            self.outlet.send(way, &contents);
+            self.outlet.send(&mut self.train, way, &contents);
         }
+        self.outlet.depart(&mut self.train);
         let now = Instant::now();
         let role = match &session.role {
             Role::Publisher(publisher) => publisher.next_timeout(moment(now)),
