@@ -64,9 +64,21 @@ struct Outgoing {
     payload_type: Option<u8>,
 }
 
+/// Whoever lets go of it ends it: by itself it would go on for ever.
+struct Connection(Arc<dyn PeerConnection>);
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        let connection = Arc::clone(&self.0);
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move { connection.close().await });
+        }
+    }
+}
+
 /// See the module.
 pub struct Agent {
-    connection: Box<dyn PeerConnection>,
+    connection: Connection,
     happenings: mpsc::Receiver<Happening>,
     hearing: Hearing,
     outgoing: [Outgoing; 2],
@@ -124,14 +136,15 @@ impl Agent {
             .with_handler(Arc::new(Teller(tell)))
             .build()
             .await?;
+        let connection = Connection(Arc::new(connection));
         let [video, again, audio] = numbers.ssrcs;
         let [video_first, audio_first] = numbers.sequence_numbers;
         let outgoing = [
-            outgoing(&connection, Kind::Video, [video, again], video_first).await?,
-            outgoing(&connection, Kind::Audio, [audio, audio], audio_first).await?,
+            outgoing(&*connection.0, Kind::Video, [video, again], video_first).await?,
+            outgoing(&*connection.0, Kind::Audio, [audio, audio], audio_first).await?,
         ];
-        let offer = connection.create_offer(None).await?;
-        Ok(Self { connection: Box::new(connection), happenings, hearing, outgoing, offer })
+        let offer = connection.0.create_offer(None).await?;
+        Ok(Self { connection, happenings, hearing, outgoing, offer })
     }
 
     /// It has no candidates: what they are is known when the server has said which servers help to find them.
@@ -149,9 +162,9 @@ impl Agent {
         let policy = if relay_only { RTCIceTransportPolicy::Relay } else { RTCIceTransportPolicy::All };
         let configuration = RTCConfigurationBuilder::new();
         let configuration = configuration.with_ice_servers(ice_servers).with_ice_transport_policy(policy).build();
-        self.connection.set_configuration(configuration).await?;
-        self.connection.set_local_description(self.offer.clone()).await?;
-        self.connection.set_remote_description(RTCSessionDescription::answer(answer)?).await?;
+        self.connection.0.set_configuration(configuration).await?;
+        self.connection.0.set_local_description(self.offer.clone()).await?;
+        self.connection.0.set_remote_description(RTCSessionDescription::answer(answer)?).await?;
         for outgoing in &mut self.outgoing {
             outgoing.settle().await?;
         }
@@ -204,7 +217,7 @@ impl Agent {
     }
 
     pub async fn close(self) {
-        if let Err(error) = self.connection.close().await {
+        if let Err(error) = self.connection.0.close().await {
             log::debug!("push: {error}");
         }
     }
@@ -225,7 +238,7 @@ impl Outgoing {
 }
 
 async fn outgoing(
-    connection: &impl PeerConnection,
+    connection: &dyn PeerConnection,
     kind: Kind,
     ssrcs: [u32; 2],
     sequence_number: u16,

@@ -8,6 +8,7 @@ use hyper::body::Body;
 use hyper::header::{AUTHORIZATION, HOST, HeaderName, HeaderValue, LOCATION, USER_AGENT};
 use hyper::{HeaderMap, Method, Request, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
+use rustls::CertificateError;
 use rustls::pki_types::ServerName;
 use std::future::poll_fn;
 use std::io;
@@ -30,8 +31,12 @@ const MAX_REDIRECTIONS: usize = 3;
 pub enum HttpError {
     #[error("can't be reached ({0}); see whether its address is right and the box has a way there")]
     Connect(io::Error),
-    #[error("has no certificate that the box trusts ({0}); where it has one of its own, name its authority as `ca`")]
+    #[error("doesn't finish the handshake of TLS ({0})")]
     Tls(io::Error),
+    #[error("has a certificate that isn't valid yet, by the box's clock; see whether that is set")]
+    Early,
+    #[error("has no certificate that the box trusts ({0}); where it has one of its own, name its authority as `ca`")]
+    Untrusted(io::Error),
     #[error("can't have a certificate: its name is no host name")]
     Name,
     #[error(transparent)]
@@ -125,11 +130,22 @@ impl Client {
         let (status, headers, body) = if secure {
             let name = ServerName::try_from(host.to_owned()).map_err(|_| HttpError::Name)?;
             let tls = self.trust.connector(self.ca.as_deref()).await?;
-            exchange(tls.connect(name, connection).await.map_err(HttpError::Tls)?, request).await?
+            exchange(tls.connect(name, connection).await.map_err(tls_error)?, request).await?
         } else {
             exchange(connection, request).await?
         };
         Ok(Answer { status, headers, body, url: url.clone() })
+    }
+}
+
+/// What went wrong in a handshake: with a certificate, somebody has to do something; else it may pass.
+fn tls_error(error: io::Error) -> HttpError {
+    match error.get_ref().and_then(|inner| inner.downcast_ref()) {
+        Some(rustls::Error::InvalidCertificate(
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. },
+        )) => HttpError::Early,
+        Some(rustls::Error::InvalidCertificate(_)) => HttpError::Untrusted(error),
+        _ => HttpError::Tls(error),
     }
 }
 
@@ -180,7 +196,11 @@ fn origin(url: &Uri) -> (bool, String, u16) {
 /// of the web, and for one without TLS where `base` has it.
 pub fn resolve(base: &Uri, location: &str) -> Option<Uri> {
     let (scheme, authority) = (base.scheme_str()?, base.authority()?);
-    let absolute = if location.contains("://") {
+    let is_scheme = |text: &str| {
+        text.starts_with(|first: char| first.is_ascii_alphabetic())
+            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
+    };
+    let absolute = if location.split_once("://").is_some_and(|(before, _)| is_scheme(before)) {
         location.to_owned()
     } else if let Some(rest) = location.strip_prefix("//") {
         format!("{scheme}://{rest}")
@@ -203,11 +223,23 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_is_wrong_with_a_certificate_lasts_and_else_a_handshake_may_come_about_next_time() {
+        let told = |error: rustls::Error| tls_error(io::Error::new(io::ErrorKind::InvalidData, error));
+        let expired = rustls::Error::InvalidCertificate(CertificateError::Expired);
+        assert!(matches!(told(expired), HttpError::Untrusted(_)));
+        let early = rustls::Error::InvalidCertificate(CertificateError::NotValidYet);
+        assert!(matches!(told(early), HttpError::Early));
+        assert!(matches!(told(rustls::Error::HandshakeNotComplete), HttpError::Tls(_)));
+        assert!(matches!(tls_error(io::ErrorKind::ConnectionReset.into()), HttpError::Tls(_)));
+    }
+
+    #[test]
     fn a_location_is_where_the_server_means_and_never_less_safe() {
         let base: Uri = "https://a.example:8443/live/whip?key=1".parse().expect("a URL");
         let table = [
             ("/live/whip/0123", Some("https://a.example:8443/live/whip/0123")),
             ("0123", Some("https://a.example:8443/live/0123")),
+            ("/whip/1?back=https://x", Some("https://a.example:8443/whip/1?back=https://x")),
             ("?session=1", Some("https://a.example:8443/live/whip?session=1")),
             ("//b.example/whip", Some("https://b.example/whip")),
             ("https://b.example/whip", Some("https://b.example/whip")),

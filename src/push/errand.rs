@@ -84,18 +84,21 @@ impl Errand {
                     if self.unless_stopped(sleep(rest)).await.is_none() {
                         return;
                     }
-                    plan.paused(MonoTime::now());
+                    self.told(&mut plan, |plan| plan.paused(MonoTime::now()));
                 }
             }
         }
     }
+
     /// Waits for the first access unit; also for a stream that isn't there yet, or is stopped.
     async fn something_to_send(&self) -> (Reader, Option<Arc<Track>>) {
         loop {
             if let Some(stream) = self.control.streams().get(&self.stream) {
-                let mut reader = read(&stream, Start::LatestKeyframe);
+                // What there was before is no sign: a stream that is stopped still has it.
+                let mut reader = read(&stream, Start::NextKeyframe);
+                stream.request_key_frame();
                 // Looked up again: a stream whose settings change is another one.
-                let first = timeout(4 * LOOK, reader.next()).await;
+                let first = timeout(IDLE, reader.next()).await;
                 if let Ok(Read::Unit { .. } | Read::Lagged { .. }) = first {
                     let video = stream.tracks().into_iter().find(|track| track.id == TrackId::Video(0));
                     return (reader, video);
@@ -127,7 +130,7 @@ impl Errand {
                 drop(reader);
                 self.told(plan, |plan| plan.connected(MonoTime::now()));
                 log::info!("{}: live at {}", self.stream, self.to());
-                self.send(&mut agent, &stream).await
+                self.send(&mut agent, &stream, video.is_some()).await
             }
             Some(Ok(Err(failure))) => End::Failed(failure),
             Some(Err(_)) => End::Failed(self.no_way()),
@@ -156,6 +159,9 @@ impl Errand {
         let servers = [self.ways.ice_servers.clone(), session.ice_servers.clone()].concat();
         let answered = agent.answered(session.answer.clone(), servers, self.ways.relay_only).await;
         let unusable = match answered {
+            Ok(()) if video.is_some() && !agent.takes(Kind::Video) => {
+                format!("{} doesn't take H.264 as this stream has it, so that nobody would see a picture", self.to())
+            }
             Ok(()) if agent.takes(Kind::Video) || agent.takes(Kind::Audio) => return Ok((agent, session)),
             Ok(()) => format!("{} takes neither H.264 nor Opus", self.to()),
             Err(error) => format!("{} answers what the box can't use: {error}", self.to()),
@@ -190,12 +196,12 @@ impl Errand {
         }
     }
 
-    /// Until there is nothing more to send, or nobody takes it.
-    async fn send(&self, agent: &mut Agent, stream: &Arc<Stream>) -> End {
+    /// Until there is nothing more to send, or nobody takes it. `pictures`: the stream has some.
+    async fn send(&self, agent: &mut Agent, stream: &Arc<Stream>, pictures: bool) -> End {
         let gone = || End::Failed(Failure::passing(format!("the connection to {} is lost", self.to())));
         let mut reader = read(stream, Start::NextKeyframe);
         stream.request_key_frame();
-        let (mut asked, mut begun) = (MonoTime::now(), !agent.takes(Kind::Video));
+        let (mut asked, mut begun) = (MonoTime::now(), !pictures || !agent.takes(Kind::Video));
         let (mut measured, mut bytes) = (MonoTime::now(), 0);
         loop {
             let unit = tokio::select! {

@@ -131,7 +131,9 @@ fn ice_server(link: &str) -> Option<RTCIceServer> {
 fn unreachable(host: Option<&str>, error: &HttpError) -> Failure {
     let cause = format!("{} {error}", host.unwrap_or_default());
     match error {
-        HttpError::Connect(_) | HttpError::Answer(_) | HttpError::Late => Failure::passing(cause),
+        HttpError::Connect(_) | HttpError::Tls(_) | HttpError::Early | HttpError::Answer(_) | HttpError::Late => {
+            Failure::passing(cause)
+        }
         _ => Failure::refused(cause),
     }
 }

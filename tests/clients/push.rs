@@ -65,6 +65,13 @@ fn a_stream_is_sent_on_with_a_token_and_again_when_the_other_box_comes_back() {
     let mut far = Appliance::start_with(Folder::new(), &http, &format!("{OPEN}{STAGE}"));
     let live = wait_for_state(&near, "live", PATIENCE);
     assert!(live["error"].is_null() && live["failures"].as_u64() > Some(0), "{live}");
+    // A stream that is stopped has nothing to send, however long that lasts.
+    assert_eq!(send(&near, "POST", "/api/v1/streams/camera/stop", "", "").status, 200);
+    let waiting = wait_for_state(&near, "waiting", PATIENCE);
+    std::thread::sleep(Duration::from_secs(3));
+    assert_eq!(said(&near), waiting);
+    assert_eq!(send(&near, "POST", "/api/v1/streams/camera/start", "", "").status, 200);
+    wait_for_state(&near, "live", PATIENCE);
     // And who stops takes leave.
     drop(near);
     far.wait_for_log("stage: no video signal: nobody publishes", Duration::from_secs(3));
@@ -83,6 +90,17 @@ fn plays(far: &Appliance) {
     assert!(frames.len() > 100, "{} frames in 5 s", frames.len());
     let beeps = beeps(&file);
     assert!(beeps.len() >= 3, "a beep a second: {beeps:?}");
+}
+
+#[test]
+fn sound_alone_is_sent_on_too() {
+    let far = Appliance::start(&format!("{OPEN}{STAGE}"));
+    let near = Appliance::start(&format!(
+        "[streams.camera]\naudio = {{ source = \"test\" }}\n[[streams.camera.push]]\nurl = \"{}\"\n",
+        far.url("/stage/whip")
+    ));
+    wait_for_state(&near, "live", PATIENCE);
+    wait_until("sound to flow", PATIENCE, || said(&near)["bitrate_bps"].as_u64() > Some(10_000));
 }
 
 #[test]
