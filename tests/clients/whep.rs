@@ -1,4 +1,4 @@
-//! Watching in real time: WHEP's requests and answers, aiortc as the viewer, also over a bad network, and what
+//! Watching in real time: WHEP's requests and answers, aiortc and GStreamer as the viewers, also over a bad network, and what
 //! means harm at the UDP port. Chromium watches in `browser`.
 
 use crate::appliance::{Appliance, Folder, PATIENCE, wait_until};
@@ -11,6 +11,8 @@ use std::net::{SocketAddr, TcpStream, UdpSocket};
 pub const STREAM: &str = "[streams.camera]\ninput = { source = \"test\", size = \"640x360\", fps = 30 }\n";
 /// Where scripts/deps puts aiortc.
 pub const AIORTC: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/.cache/aiortc");
+/// GStreamer's webrtcbin, driven by Debian's own Python, for which Debian has the bindings.
+pub const GSTREAMER: [&str; 2] = ["/usr/bin/python3", concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients/rtc/gst.py")];
 const VIEWER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients/rtc/whep.py");
 const SECONDS: f64 = 8.0;
 
@@ -82,6 +84,17 @@ fn aiortc_watches_in_real_time() {
     let report = watch(&box_.url("/camera/whep"), &[]);
     plays(&report);
     assert!(number(&report, "seconds_of_sound") > SECONDS - 3.0);
+}
+
+#[test]
+fn gstreamer_watches_in_real_time() {
+    let box_ = Appliance::start(STREAM);
+    let [python, script] = GSTREAMER;
+    let report = run(python, &[script, "watch", &box_.url("/camera/whep"), "5"]);
+    let report: Value = serde_json::from_slice(&report).expect("gst.py writes JSON");
+    assert_eq!((&report["size"], &report["left"]), (&serde_json::json!([640, 360]), &serde_json::json!(200)));
+    assert!(number(&report, "pictures") > 0.9 * 30.0 * 5.0, "{report}");
+    assert!(number(&report, "loudest") > 500.0, "{report}");
 }
 
 #[test]

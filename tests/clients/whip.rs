@@ -1,11 +1,11 @@
-//! Chromium and aiortc publish by WHIP, and others watch that as HLS: codecs, key frames, sound in step with the
+//! Chromium, aiortc and GStreamer publish by WHIP, and others watch that as HLS: codecs, key frames, sound in step with the
 //! picture, a bad network, another size in the middle, and what is refused.
 
 use crate::appliance::{Appliance, wait_until};
 use crate::ffmpeg::{ffprobe, pictures, record};
 use crate::http;
 use crate::plays::{beeps, rising};
-use crate::whep::AIORTC;
+use crate::whep::{AIORTC, GSTREAMER};
 use serde_json::Value;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -143,6 +143,17 @@ fn what_aiortc_publishes_plays_as_hls_with_sound_in_step() {
     let box_ = Appliance::start(&format!("{OPEN}{CONFIGURED}"));
     let (publisher, begun) = Publisher::aiortc(&box_, "/stage/whip", 22, &[]);
     assert_eq!(begun["status"], 201, "{begun}");
+    in_step(&box_);
+    assert_eq!(publisher.finish()["left"], 200);
+}
+
+#[test]
+fn what_gstreamer_publishes_plays_as_hls_with_sound_in_step() {
+    let box_ = Appliance::start(&format!("{OPEN}{CONFIGURED}"));
+    let [python, script] = GSTREAMER;
+    let (publisher, begun) =
+        Publisher::run(Command::new(python).args([script, "publish", &box_.url("/stage/whip"), "22"]));
+    assert_eq!(begun["connected"], true);
     in_step(&box_);
     assert_eq!(publisher.finish()["left"], 200);
 }
