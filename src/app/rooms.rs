@@ -30,6 +30,7 @@ pub async fn open(server: &webrtc::Server, config: &Config, control: &Arc<Contro
         audio_bps: AUDIO_BPS,
         password: rooms.password.as_ref().map(|password| digest(password.as_bytes())),
         host_password: rooms.host_password.as_ref().map(|password| digest(password.as_bytes())),
+        peer_to_peer: rooms.peer_to_peer,
         mixing: Mixing {
             each: rooms.mode == RoomMode::Mix,
             broadcast: rooms.broadcast,

@@ -24,6 +24,8 @@ pub struct RoomsConfig {
     /// Of one person's picture, bits a second.
     pub video_bitrate_bps: u32,
     pub mode: RoomMode,
+    /// Two people alone in a room are led to each other, where nothing else needs what they send.
+    pub peer_to_peer: bool,
     /// Every room is a stream, `room-NAME`, from its beginning; else a host may make it one.
     pub broadcast: bool,
     /// Of the mixed picture.
@@ -62,6 +64,7 @@ impl Default for RoomsConfig {
             max_people: 12,
             video_bitrate_bps: 1_500_000,
             mode: RoomMode::Forward,
+            peer_to_peer: false,
             broadcast: false,
             layout: RoomLayout::Grid,
             password: None,
@@ -100,6 +103,7 @@ pub(super) fn read(section: &Section<'_>) -> RoomsConfig {
             .field("mode")
             .and_then(|field| field.one_of(&[("forward", RoomMode::Forward), ("mix", RoomMode::Mix)]))
             .unwrap_or(default.mode),
+        peer_to_peer: section.field("peer_to_peer").and_then(|field| field.boolean()).unwrap_or(default.peer_to_peer),
         broadcast: section.field("broadcast").and_then(|field| field.boolean()).unwrap_or(default.broadcast),
         layout: section
             .field("layout")
@@ -131,11 +135,13 @@ mod tests {
     fn everything_is_read_and_passwords_are_not_shown() {
         let text = "[rooms]\nenabled = false\njoin = \"token\"\nmax_rooms = 1\nmax_people = 4\nvideo_bitrate = \"700k\"\n\
                     password = \"blue door\"\nhost_password = \"verger\"\nmode = \"mix\"\nbroadcast = true\n\
+                    peer_to_peer = true\n\
                     layout = \"speaker\"\n";
         let rooms = read(text).expect("good");
         assert_eq!((rooms.enabled, rooms.join, rooms.max_rooms, rooms.max_people), (false, Policy::Token, 1, 4));
         assert_eq!(rooms.video_bitrate_bps, 700_000);
         assert_eq!((rooms.mode, rooms.broadcast, rooms.layout), (RoomMode::Mix, true, RoomLayout::Speaker));
+        assert!(rooms.peer_to_peer);
         assert_eq!(rooms.password.as_ref().map(Secret::as_bytes), Some(&b"blue door"[..]));
         let shown = format!("{rooms:?}");
         assert!(!shown.contains("blue") && !shown.contains("verger"), "{shown}");

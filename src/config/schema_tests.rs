@@ -188,6 +188,7 @@ fn each_setting_by_itself_is_refused_by_both_or_by_neither() {
         ("rooms.max_people", json!([2, 32, 1, 33])),
         ("rooms.video_bitrate", json!(["700k", 700_000, "700K"])),
         ("rooms.mode", json!(["forward", "mix", "mcu"])),
+        ("rooms.peer_to_peer", json!([true, false, "no"])),
         ("rooms.broadcast", json!([true, false, "no"])),
         ("rooms.layout", json!(["grid", "speaker", "row"])),
         ("rooms.password", json!(["blue door", "x".repeat(257)])),

@@ -3,12 +3,12 @@
 //! Fed with what is said over lines (WebSockets) and what comes from the network, it tells what is to be said and
 //! sent, and until when it has nothing to do.
 
+use super::direct::Direct;
 use super::member::{Datagram, Offer};
 use super::message::{Bounds, IceServer, On, Participant, Said, Told, Trouble, VERSION, Welcome, close, name};
 use super::room::{Joining, Line, MIX, PLACE_KEPT, Password, PersonId, Room, digest, id_text};
 use super::stage::{Act, Stage};
 use crate::mix::{self, Input, Layout};
-use crate::webrtc::Kind;
 use crate::webrtc::packets::Packets;
 use crate::webrtc::path::{Remote, Way};
 use crate::webrtc::peer::Identity;
@@ -19,6 +19,9 @@ use serde::Serialize;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+mod mixing;
+mod pair;
 
 /// Lines at once, whether or not they are in a room.
 const MAX_LINES: usize = 512;
@@ -49,6 +52,8 @@ pub struct Settings {
     pub password: Option<Password>,
     pub host_password: Option<Password>,
     pub ice_servers: Vec<IceServer>,
+    /// Two people alone are led to each other.
+    pub peer_to_peer: bool,
     pub mixing: Mixing,
 }
 
@@ -170,6 +175,7 @@ struct Place {
     layout: Layout,
     /// As its mixer was begun: for each, and for everybody.
     mixing: Option<(bool, bool)>,
+    direct: Direct,
 }
 
 impl Place {
@@ -363,6 +369,7 @@ impl Hall {
             broadcast: mixing.broadcast,
             layout: mixing.layout,
             mixing: None,
+            direct: Direct::default(),
         });
         let secret: String = (0..4).map(|_| format!("{:08x}", (self.means.random)())).collect();
         let joining = Joining { line, name: shown, address, secret: secret.clone(), host: is_host };
@@ -409,6 +416,8 @@ impl Hall {
         };
         let speaker = Told::Speaker { participant: place.stage.speaker().map(id_text) };
         self.say(line, &Told::Welcome(Box::new(welcome)));
+        let tells = self.places.get_mut(name).map(|place| place.direct.forget()).unwrap_or_default();
+        self.lead(name, tells, now);
         self.changed(name, now);
         self.say(line, &speaker);
     }
@@ -425,6 +434,7 @@ impl Hall {
         let participants = Told::Participants { participants: place.room.participants() };
         place.stage.seat(&place.room, now);
         self.tell_all(name, &participants);
+        self.pair_up(name, now);
     }
 
     fn tell_all(&mut self, name: &str, told: &Told) {
@@ -487,6 +497,14 @@ impl Hall {
                 }
                 self.changed(name, now);
             }
+            Said::Direct { call, state } => {
+                let tells = place.direct.progress(who, call, state);
+                self.lead(name, tells, now);
+            }
+            Said::Peer { call, kind, text, mid } => {
+                let tells = place.direct.relay(who, call, kind, text, mid)?;
+                self.lead(name, tells, now);
+            }
             Said::Leave {} => self.put_out(name, who, close::LEFT, now),
             Said::Mute { participant } => {
                 let whom = find(&participant)?;
@@ -538,6 +556,7 @@ impl Hall {
                 let told = place.told(name);
                 self.mix(name, now);
                 self.tell_all(name, &told);
+                self.pair_up(name, now);
             }
         }
         Ok(())
@@ -687,54 +706,6 @@ impl Hall {
         self.settle(now);
     }
 
-    /// Begins, changes or ends a room's mixer, as the room wants it now.
-    fn mix(&mut self, name: &str, now: Instant) {
-        let each = self.settings.mixing.each;
-        let Some(place) = self.places.get_mut(name) else { return };
-        // A room stays as it was when the first one came: the pages don't expect anything else.
-        let each = if place.room.people().len() <= 1 { each } else { place.mixing.is_some_and(|(each, _)| each) };
-        let wanted = (each || place.broadcast).then_some((each, place.broadcast));
-        if place.mixing == wanted {
-            return;
-        }
-        place.mixing = wanted;
-        let mix = match wanted {
-            Some((each, public)) => {
-                place.stage.mix(Some((place.layout, each)), now);
-                Mix::Begin { layout: place.layout, each, public }
-            }
-            None => {
-                place.stage.mix(None, now);
-                Mix::End
-            }
-        };
-        place.stage.seat(&place.room, now);
-        self.mixes.push_back((name.to_owned(), mix));
-    }
-
-    /// A room's mixer has something.
-    pub fn mixed(&mut self, name: &str, mixed: Mixed, now: Instant) {
-        let Some(place) = self.places.get_mut(name) else { return };
-        match mixed {
-            Mixed::KeyFrameWanted { person, source } => place.stage.want_key_frame(person, source),
-            Mixed::Others { person, number, packet } => place.stage.others(person, number, &packet, now),
-            Mixed::Failed => {
-                place.broadcast = false;
-                let told = place.told(name);
-                self.mix(name, now);
-                self.tell_all(name, &told);
-            }
-        }
-        self.settle(now);
-    }
-
-    /// An access unit of a room's mixed picture.
-    pub fn mixed_picture(&mut self, name: &str, packets: &Packets, now: Instant) {
-        let Some(place) = self.places.get_mut(name).filter(|_| packets.kind == Kind::Video) else { return };
-        place.stage.camera(MIX, packets, now);
-        self.settle(now);
-    }
-
     pub fn timeout(&mut self, now: Instant) {
         let late = self.lines.iter().filter(|(_, visit)| visit.person.is_none() && visit.until() <= now);
         let late: Vec<_> = late.map(|(line, _)| *line).collect();
@@ -746,6 +717,9 @@ impl Hall {
         for name in names {
             let Some(place) = self.places.get_mut(&name) else { continue };
             place.stage.timeout(&place.room, now);
+            let tells = place.direct.timeout(now);
+            self.lead(&name, tells, now);
+            let Some(place) = self.places.get_mut(&name) else { continue };
             for gone in place.room.overdue(now) {
                 if gone.for_good {
                     self.gone(&name, gone.id, gone.line, close::UNHEARD, now);
@@ -764,8 +738,10 @@ impl Hall {
     }
 
     pub fn next_timeout(&mut self) -> Option<Instant> {
-        let rooms =
-            self.places.values_mut().flat_map(|place| [Some(place.stage.next_timeout()), place.room.next_timeout()]);
+        let of = |place: &mut Place| {
+            [Some(place.stage.next_timeout()), place.room.next_timeout(), place.direct.next_timeout()]
+        };
+        let rooms = self.places.values_mut().flat_map(of);
         let lines = self.lines.values().filter(|visit| visit.person.is_none()).map(|visit| Some(visit.until()));
         rooms.chain(lines).flatten().min()
     }

@@ -65,6 +65,25 @@ impl On {
     }
 }
 
+/// What two clients say to each other to connect directly.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Signal {
+    Offer,
+    Answer,
+    Candidate,
+}
+
+/// How it goes with the direct connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Progress {
+    /// What the other sends is there.
+    Plays,
+    /// It can't be made, or is lost.
+    Lost,
+}
+
 /// From a client.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
@@ -100,6 +119,16 @@ pub enum Said {
     Hand {
         raised: bool,
     },
+    Direct {
+        call: u32,
+        state: Progress,
+    },
+    Peer {
+        call: u32,
+        kind: Signal,
+        text: String,
+        mid: Option<String>,
+    },
     Leave {},
     Mute {
         participant: String,
@@ -134,7 +163,8 @@ impl Said {
             return Err(wrong("the message is too long"));
         }
         let said: Self = serde_json::from_str(text).map_err(|error| Malformed(error.to_string()))?;
-        if text.len() > MAX_SMALL && !matches!(said, Self::Offer { .. }) {
+        let describes = matches!(said, Self::Offer { .. } | Self::Peer { kind: Signal::Offer | Signal::Answer, .. });
+        if text.len() > MAX_SMALL && !describes {
             return Err(wrong("the message is too long"));
         }
         if said.is_bounded() { Ok(said) } else { Err(wrong("a field is empty, too long or out of range")) }
@@ -159,6 +189,13 @@ impl Said {
                 *connection > 0 && within(sdp, MAX_SDP) && once && tracks.keys().all(|mid| within(mid, MAX_ID))
             }
             Self::Candidate { connection, candidate } => *connection > 0 && candidate.len() <= MAX_CANDIDATE,
+            Self::Peer { call: _, kind, text, mid } => {
+                let (begins, most) = match kind {
+                    Signal::Offer | Signal::Answer => ("v=0", MAX_SDP),
+                    Signal::Candidate => ("candidate:", MAX_CANDIDATE),
+                };
+                text.starts_with(begins) && text.len() <= most && mid.as_ref().is_none_or(|mid| within(mid, MAX_ID))
+            }
             Self::Layout { show } => {
                 let good = |shown: &Shown| {
                     within(&shown.participant, MAX_ID)
@@ -174,7 +211,9 @@ impl Said {
             Self::Mute { participant } | Self::Remove { participant } => within(participant, MAX_ID),
             Self::Bring { stream } | Self::Dismiss { stream } => within(stream, MAX_STREAM),
             Self::Lock { password } => password.as_ref().is_none_or(|password| within(password, MAX_PASSWORD)),
-            Self::Media { .. } | Self::Hand { .. } | Self::Leave {} | Self::Broadcast { .. } => true,
+            Self::Media { .. } | Self::Hand { .. } | Self::Direct { .. } | Self::Leave {} | Self::Broadcast { .. } => {
+                true
+            }
         }
     }
 }
@@ -272,6 +311,8 @@ pub enum Told {
     Levels { levels: BTreeMap<String, u8> },
     Quality { quality: BTreeMap<String, Quality> },
     Chat { from: String, name: String, text: String, unix_ms: u64 },
+    Direct { call: u32, with: Option<String>, offers: bool, plays: bool },
+    Peer { call: u32, kind: Signal, text: String, mid: Option<String> },
     Muted { by: String },
     Removed { by: String },
     Error { code: &'static str, message: String, fatal: bool },

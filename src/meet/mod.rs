@@ -10,10 +10,11 @@
 //! those who knock, `shell` its task; `room` is who is in a room and what they may, `speaker` who speaks; `stage` is
 //! a room's media, `member` those of one person, `flow` one RTP stream that comes; `seats` which of the others one
 //! receives, `forward` their packets under one numbering. `tap` is what a room's mixer (`mix`) is told, `broadcast`
-//! the mixer and the stream that it becomes.
+//! the mixer and the stream that it becomes; `direct` leads two people to each other past the box.
 //! Not here: WebSockets (`http`), connections (`webrtc`), who may come at all (`access`).
 
 mod broadcast;
+mod direct;
 mod flow;
 mod forward;
 pub mod hall;

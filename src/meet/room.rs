@@ -122,6 +122,13 @@ impl Room {
         self.people.iter_mut().find(|person| person.id == id)
     }
 
+    /// The two who are here with nobody else; `None`: others are, or one of them may be gone.
+    pub fn pair(&self) -> Option<[PersonId; 2]> {
+        let mut seen = self.people.iter().filter(|person| !person.unseen);
+        let (Some(one), Some(other), None) = (seen.next(), seen.next(), seen.next()) else { return None };
+        (one.line.is_some() && other.line.is_some()).then_some([one.id, other.id])
+    }
+
     pub fn cameras(&self) -> &[Camera] {
         &self.cameras
     }

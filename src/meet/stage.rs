@@ -51,6 +51,8 @@ pub struct Stage {
     /// For those who have left.
     farewells: Vec<(PersonId, Datagram)>,
     cameras: BTreeMap<PersonId, Camera>,
+    /// Two have each other's media without the box.
+    direct: bool,
     /// What the room's mixer is told, where it has one.
     tap: Option<Tap>,
     speakers: Speakers,
@@ -68,6 +70,7 @@ impl Stage {
             members: BTreeMap::new(),
             farewells: Vec::new(),
             cameras: BTreeMap::new(),
+            direct: false,
             tap: None,
             speakers: Speakers::default(),
             quality: BTreeMap::new(),
@@ -116,6 +119,12 @@ impl Stage {
             // Of a mixer before, the numbers go on.
             self.bring_as(MIX, Source::Mix);
         }
+    }
+
+    /// Whether two have each other's media without the box: from the next seating on they are sent nothing. Returns
+    /// whether that is news.
+    pub fn set_direct(&mut self, direct: bool) -> bool {
+        std::mem::replace(&mut self.direct, direct) != direct
     }
 
     pub fn set_layout(&mut self, layout: Layout) {
@@ -344,7 +353,7 @@ impl Stage {
         let mixed = self.is_mixed();
         for (who, member) in &mut self.members {
             // Who isn't on the list hears and sees nobody.
-            let listed = participants.contains(who);
+            let listed = participants.contains(who) && !self.direct;
             if mixed && listed {
                 member.wishes = vec![(MIX, Source::Mix, u32::MAX)];
                 if let Some((audio, video)) = member.wants_more(1, 1) {

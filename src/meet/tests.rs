@@ -53,6 +53,7 @@ pub(super) fn settings() -> Settings {
         password: None,
         host_password: None,
         ice_servers: Vec::new(),
+        peer_to_peer: false,
         mixing: Mixing::default(),
     }
 }
@@ -580,6 +581,40 @@ fn everybody_sees_and_hears_everybody_else() {
             assert_eq!(gaps, 0, "{numbers:?}");
         }
     }
+}
+
+#[test]
+fn two_who_have_each_other_are_sent_nothing_until_they_need_it_again() {
+    let mut net = Net::with(Settings { peer_to_peer: true, ..settings() }, 2);
+    assert_eq!(net.comes_to(0, Duration::from_secs(1)), [2, 102].into(), "meanwhile");
+    let now = net.now;
+    net.hall.said(1, r#"{"type":"peer","call":1,"kind":"offer","text":"v=0\r\n","mid":null}"#, now);
+    let outputs = std::iter::from_fn(|| net.hall.next_output());
+    let to: Vec<_> = outputs.filter(|one| matches!(one, Output::Say(_, text) if text.contains("v=0"))).collect();
+    assert!(matches!(&to[..], [Output::Say(2, _)]), "{to:?}");
+    for line in [1, 2] {
+        net.hall.said(line, r#"{"type":"direct","call":1,"state":"plays"}"#, now);
+    }
+    net.pass(Duration::from_millis(100));
+    assert_eq!(net.comes_to(0, Duration::from_secs(1)), [].into());
+    assert_eq!(net.clients[0].assigned, json!({}));
+
+    let now = net.now;
+    net.hall.said(2, r#"{"type":"direct","call":1,"state":"lost"}"#, now);
+    net.pass(Duration::from_millis(100));
+    assert_eq!(net.comes_to(0, Duration::from_secs(1)), [2, 102].into());
+
+    // Who stays alone and is joined by somebody else is led to them; a camera needs the box again.
+    let now = net.now;
+    net.hall.said(2, r#"{"type":"leave"}"#, now);
+    net.hall.open(3, coming(3), now);
+    net.hall.said(3, r#"{"type":"join","name":"C"}"#, now);
+    let (said, _) = told(&mut net.hall, 1);
+    let calls: Vec<_> = said.iter().filter(|one| one["type"] == "direct").collect();
+    assert_eq!(calls.last().map(|one| (&one["call"], &one["with"])), Some((&json!(2), &json!("p3"))), "{said:?}");
+    net.hall.said(1, r#"{"type":"bring","stream":"camera"}"#, now);
+    let (said, _) = told(&mut net.hall, 1);
+    assert!(said.iter().any(|one| one["type"] == "direct" && one["with"].is_null()), "{said:?}");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod broadcast;
 mod console;
+mod direct;
 mod publish;
 mod real_time;
 mod rooms;

@@ -76,6 +76,12 @@ class Peer:
         if self.failure is not None:
             raise SystemExit(self.failure)
 
+    def stay(self, seconds):
+        GLib.timeout_add_seconds(seconds, self.loop.quit)
+        self.loop.run()
+        if self.failure is not None:
+            raise SystemExit(self.failure)
+
     def offer(self):
         self.pipeline.set_state(Gst.State.PLAYING)
         # By then it is known what is sent, and its SSRCs are in the offer.
@@ -139,8 +145,7 @@ def watch(url, seconds):
     peer.offer()
     peer.until("pictures and sound", lambda: seen["video"] > 0 and seen["audio"] > 0)
     before = seen["video"]
-    end = GLib.get_monotonic_time() + seconds * 1_000_000
-    peer.until("the end", lambda: GLib.get_monotonic_time() >= end)
+    peer.stay(seconds)
     print(json.dumps({**seen, "pictures": seen["video"] - before, "left": peer.leave()}), flush=True)
 
 
@@ -178,8 +183,7 @@ def publish(url, seconds):
     GLib.timeout_add(5, feed)
     peer.offer()
     print(json.dumps({"connected": True}), flush=True)
-    end = GLib.get_monotonic_time() + seconds * 1_000_000
-    peer.until("the end", lambda: GLib.get_monotonic_time() >= end)
+    peer.stay(seconds)
     print(json.dumps({**sent, "left": peer.leave()}), flush=True)
 
 

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { below } from "../src/room/direct.ts";
 import { featured, grid, keyOf, layout, type Tile, tiles } from "../src/room/grid.ts";
 import { initials } from "../src/room/names.ts";
 import { comesBack, notLetIn, type Participant, read } from "../src/room/protocol.ts";
@@ -77,4 +78,16 @@ test("who has no picture has initials", () => {
   assert.equal(initials("  bo "), "B");
   assert.equal(initials("🙂 x"), "🙂X");
   assert.equal(initials(""), "");
+});
+
+test("levels are told as the box tells them", () => {
+  for (const [level, db] of [[0, 127], [-1, 127], [1e-9, 127], [0.1, 20], [1, 0], [2, 0]] as const) assert.equal(below(level), db);
+});
+
+test("what leads two to each other is read, and nothing half of it", () => {
+  const direct = { type: "direct", call: 1, with: "p2", offers: true, plays: false };
+  assert.deepEqual(read(JSON.stringify(direct)), direct);
+  assert.deepEqual(read(JSON.stringify({ ...direct, with: null })), { ...direct, with: null });
+  assert.equal(read(JSON.stringify({ ...direct, call: "1" })), null);
+  assert.equal(read(JSON.stringify({ type: "peer", call: 1, kind: "offer", text: 7, mid: null })), null);
 });

@@ -33,6 +33,7 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
         password: None,
         host_password: None,
         ice_servers: Vec::new(),
+        peer_to_peer: true,
         mixing: Mixing::default(),
     };
     let (mut hall, mut now) = (Hall::new(settings, means), Instant::now());

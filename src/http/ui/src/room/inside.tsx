@@ -21,7 +21,7 @@ export function Inside({ meeting, gear }: { meeting: Meeting; gear: Gear }) {
   const toggle = (which: "chat" | "people") => (): void => { panel.value = open === which ? "none" : which; };
   const troubles = Object.values(gear.troubles.value).filter((text) => text !== "");
   return (
-    <div class="room" data-panel={open}>
+    <div class="room" data-panel={open} data-direct={meeting.together.value}>
       {meeting.phase.value === "away" && <p class="away" role="alert"><Icon path={ICONS.wait} />The connection is lost. Coming back…</p>}
       {meeting.broadcast.value !== null && <p class="air" role="status"><Icon path={ICONS.eye} />This room is broadcast</p>}
       <main><h1 class="unseen">{meeting.room}</h1><Pictures meeting={meeting} gear={gear} /></main>

@@ -12,7 +12,7 @@ export interface LineEvents {
   lost(): void;
 }
 
-type Sent = "microphone" | "camera" | "screen";
+export type Sent = "microphone" | "camera" | "screen";
 
 /** A quarter, half and all of the height, and their parts of the bitrate. */
 const LAYERS = [
@@ -31,6 +31,7 @@ export class Line {
   private readonly senders = new Map<Sent, RTCRtpTransceiver>();
   private wanted = { audio: 0, video: 0 };
   private offering = false;
+  private resting = false;
   private again = false;
   private over = false;
   private timer: ReturnType<typeof setTimeout> | undefined;
@@ -97,6 +98,17 @@ export class Line {
     }
   }
 
+  /** Sends no media, not even padding, or does again. */
+  async rest(resting: boolean): Promise<void> {
+    if (resting === this.resting) return;
+    this.resting = resting;
+    for (const { sender } of this.senders.values()) {
+      const parameters = sender.getParameters();
+      for (const encoding of parameters.encodings) encoding.active = !resting;
+      await sender.setParameters(parameters).catch(() => {});
+    }
+  }
+
   /** Over the data channel, once it is open. */
   say(message: ToBox): boolean {
     if (this.channel.readyState !== "open") return false;
@@ -112,7 +124,7 @@ export class Line {
   }
 
   private addScreen(track: MediaStreamTrack, bps: number): void {
-    this.senders.set("screen", this.connection.addTransceiver(track, { direction: "sendonly", sendEncodings: [{ maxBitrate: bps }] }));
+    this.senders.set("screen", this.connection.addTransceiver(track, { direction: "sendonly", sendEncodings: [{ maxBitrate: bps, active: !this.resting }] }));
   }
 
   private lose(): void {

@@ -3,6 +3,7 @@
 import { computed, effect, signal } from "@preact/signals";
 import { withToken } from "../box.ts";
 import type { Gear } from "../gear/gear.ts";
+import { below, Direct } from "./direct.ts";
 import { Line } from "./line.ts";
 import { type Assigned, type Chat, comesBack, type FromBox, notLetIn, type Participant, type Quality, read, type Shown, SUBPROTOCOL, type ToBox, type Welcome } from "./protocol.ts";
 
@@ -51,6 +52,9 @@ export class Meeting {
   /** Passing things, told to everybody. */
   readonly notices = signal<{ id: number; text: string }[]>([]);
   readonly line = signal<Line | null>(null);
+  /** To the only other person, past the box; what comes by it is shown once `together` says so. */
+  readonly direct = signal<Direct | null>(null);
+  readonly together = signal(false);
   private socket: WebSocket | null = null;
   private entry: Entry = { name: "", password: "", hostPassword: "" };
   private place: Place | null;
@@ -63,9 +67,19 @@ export class Meeting {
 
   constructor(readonly room: string, private readonly gear: Gear) {
     this.place = kept(room);
-    effect(() => void this.line.value?.use("microphone", gear.microphone.value));
-    effect(() => void this.line.value?.use("camera", gear.camera.value));
-    effect(() => void this.line.value?.use("screen", gear.screen.value));
+    for (const what of ["microphone", "camera", "screen"] as const) {
+      effect(() => void this.line.value?.use(what, gear[what].value));
+      effect(() => void this.direct.value?.use(what, gear[what].value));
+    }
+    // The box needs nothing of those who have each other.
+    effect(() => void this.line.value?.rest(this.together.value));
+    effect(() => {
+      const [direct, me] = [this.direct.value, this.welcome.peek()?.id];
+      if (direct === null || !this.together.value || me === undefined) return;
+      const { theirs, mine } = direct.levels.value;
+      const other = this.people.peek().find(({ id }) => id !== me)?.id;
+      if (other !== undefined) this.levels.value = { [other]: below(theirs), [me]: this.muted.peek() ? 127 : below(mine) };
+    });
     effect(() => {
       if (gear.microphone.value !== null) gear.microphone.value.enabled = !this.muted.value;
     });
@@ -172,6 +186,7 @@ export class Meeting {
     this.ending.value = words;
     this.socket?.close(1000);
     this.socket = null;
+    this.part();
     this.line.value?.close();
     this.line.value = null;
     this.welcome.value = null;
@@ -207,6 +222,10 @@ export class Meeting {
           this.notice(`${message.name}: ${message.text}`);
         }
         return;
+      case "direct": return this.led(message);
+      case "peer":
+        if (message.call === this.direct.value?.call) void this.direct.value.heard(message.kind, message.text, message.mid);
+        return;
       case "muted":
         this.muted.value = true;
         this.notice(`${this.nameOf(message.by)} has muted you.`);
@@ -218,6 +237,8 @@ export class Meeting {
 
   private welcomed(welcome: Welcome): void {
     this.tries = 0;
+    // What was said before holds no more.
+    this.part();
     this.welcome.value = welcome;
     this.isNow(welcome);
     this.phase.value = "in";
@@ -255,6 +276,35 @@ export class Meeting {
     this.line.value = line;
     if (this.wanted !== null) line.receive(this.wanted);
     this.tellMedia({ audio: tracks.microphone !== null && !this.muted.value, video: tracks.camera !== null, screen: tracks.screen !== null });
+  }
+
+  /** The box leads us to the other one, or stands in for them again. */
+  private led({ call, with: other, offers, plays }: { call: number; with: string | null; offers: boolean; plays: boolean }): void {
+    const { gear, welcome: { value: welcome } } = this;
+    if (plays && this.direct.value?.call === call) {
+      this.together.value = true;
+      return;
+    }
+    this.part();
+    if (other === null || welcome === null) return;
+    const tracks = { microphone: gear.microphone.peek(), camera: gear.camera.peek(), screen: gear.screen.peek() };
+    const expects = () => this.people.peek().find(({ id }) => id === other) ?? { audio: false, video: false };
+    const current = (): boolean => this.direct.peek()?.call === call;
+    this.direct.value = new Direct(call, offers, welcome, tracks, expects, {
+      send: (kind, text, mid) => this.send({ type: "peer", call, kind, text, mid }),
+      plays: () => this.send({ type: "direct", call, state: "plays" }),
+      lost: () => {
+        if (!current()) return;
+        this.part();
+        this.send({ type: "direct", call, state: "lost" });
+      },
+    });
+  }
+
+  private part(): void {
+    this.direct.value?.close();
+    this.direct.value = null;
+    this.together.value = false;
   }
 
   private meet(people: Participant[]): void {

@@ -13,6 +13,7 @@ export function PeoplePanel({ meeting }: { meeting: Meeting }) {
     <>
       <h2>People</h2>
       <ul class="people">{people.map((person) => <Person key={person.id} person={person} meeting={meeting} host={welcome.host} mine={person.id === welcome.id} />)}</ul>
+      {meeting.together.value && <p class="quiet">Picture and sound go directly between you two, past the box.</p>}
       <Copied address={`${location.origin}/rooms/${meeting.room}`} words="Copy the room’s address" />
       {/* Boxes without a mixer say nothing of it. */}
       {welcome.broadcast !== undefined && <Broadcast meeting={meeting} host={welcome.host} />}

@@ -7,7 +7,7 @@ import { Icon, ICONS } from "../parts.tsx";
 import { featured, grid, keyOf, layout, type Tile, tiles } from "./grid.ts";
 import type { Meeting } from "./meeting.ts";
 import { initials } from "./names.ts";
-import type { Quality } from "./protocol.ts";
+import type { Quality, Source } from "./protocol.ts";
 
 export const speakerView = signal(false);
 const pinned = signal<string | null>(null);
@@ -72,8 +72,9 @@ export function Pictures({ meeting, gear }: { meeting: Meeting; gear: Gear }) {
   );
 }
 
-/** The mid that carries a picture now. */
-function carried(meeting: Meeting, participant: string, source: string): MediaStream | null {
+/** What carries a picture now. */
+function carried(meeting: Meeting, participant: string, source: Source): MediaStream | null {
+  if (meeting.together.value) return source === "mix" ? null : meeting.direct.value?.received.value.get(source) ?? null;
   const [mid] = Object.entries(meeting.assigned.value).find(([, on]) => on.participant === participant && on.source === source) ?? [];
   return mid === undefined ? null : meeting.line.value?.received.value.get(mid) ?? null;
 }

@@ -3,6 +3,8 @@
 export const SUBPROTOCOL = "capturebox.room.v1";
 
 export type Source = "microphone" | "camera" | "screen" | "mix";
+/** What two browsers say to each other to connect directly. */
+export type Signal = "offer" | "answer" | "candidate";
 export type Quality = "good" | "fair" | "poor";
 
 export interface Participant {
@@ -59,6 +61,9 @@ export type FromBox =
   | { type: "levels"; levels: Record<string, number> }
   | { type: "quality"; quality: Record<string, Quality> }
   | Chat
+  /** Connect to another participant, past the box; with nobody: no more. `plays`: it does, and the box sends nothing. */
+  | { type: "direct"; call: number; with: string | null; offers: boolean; plays: boolean }
+  | { type: "peer"; call: number; kind: Signal; text: string; mid: string | null }
   | { type: "muted"; by: string }
   | { type: "removed"; by: string }
   | { type: "error"; code: string; message: string; fatal: boolean };
@@ -77,6 +82,8 @@ export type ToBox =
   | { type: "layout"; show: Shown[] }
   | { type: "chat"; text: string }
   | { type: "hand"; raised: boolean }
+  | { type: "direct"; call: number; state: "plays" | "lost" }
+  | { type: "peer"; call: number; kind: Signal; text: string; mid: string | null }
   | { type: "leave" }
   | { type: "mute"; participant: string }
   | { type: "remove"; participant: string }
@@ -103,6 +110,8 @@ const SHAPES: Record<FromBox["type"], Shape> = {
   levels: { levels: "object" },
   quality: { quality: "object" },
   chat: { from: "string", name: "string", text: "string", unix_ms: "number" },
+  direct: { call: "number", with: "string?", offers: "boolean", plays: "boolean" },
+  peer: { call: "number", kind: "string", text: "string", mid: "string?" },
   muted: { by: "string" },
   removed: { by: "string" },
   error: { code: "string", message: "string", fatal: "boolean" },
