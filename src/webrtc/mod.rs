@@ -1,8 +1,8 @@
 //! WebRTC: streams to and from browsers at conversational delay.
 //!
 //! `peer` is one connection around the sans-IO core of the `rtc` crate, with what is negotiated in `codecs` and
-//! what is heard by RTCP in `rtcp`, by which way the peer is reached in `path` (TCP's connections in `tcp`), and what
-//! travels together in `train`; `packets` makes RTP payloads of access units, once for all viewers; `viewer`
+//! what is heard by RTCP in `rtcp`, by which way the peer is reached in `path` (TCP's connections in `tcp`), what
+//! leaves when in `pacer`, and what travels together in `train`; `packets` makes RTP payloads of access units, once for all viewers; `viewer`
 //! is what somebody who watches a stream is sent, `layers` which of its renditions that is, and `feeder` where that comes from; `server` is the one UDP
 //! socket with everybody behind it, but those whom `branch` gives to others. The other way round, `inbound` makes
 //! pictures and sound of the packets that somebody who publishes sends, and `publisher` hands them to the stream.
@@ -14,6 +14,7 @@ pub mod codecs;
 pub mod feeder;
 pub mod inbound;
 pub mod layers;
+mod pacer;
 pub mod packets;
 pub mod path;
 pub mod peer;

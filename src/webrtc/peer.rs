@@ -6,6 +6,7 @@
 
 use super::again;
 use super::codecs;
+use super::pacer::Paced;
 use super::packets::Kind;
 use super::path::{Path, Remote, Transport, Way};
 use super::rtcp::{self, Ears, Heard, Hearing};
@@ -184,6 +185,7 @@ impl Peer {
         let mut registry = Registry::new()
             .with(Slot::SenderReport, SenderReportBuilder::new().build())
             .with(Slot::NackResponder, NackResponderBuilder::new().with_size(REMEMBERED).build())
+            .with(Slot::Pacer, Paced::new(Arc::clone(&estimate_bps)))
             .with(Slot::from(rtcp::PLACE), Ears::new(hearing.clone()));
         if settings.receives {
             configure_simulcast_extension_headers(&mut media)?;

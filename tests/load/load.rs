@@ -4,6 +4,8 @@
 //! load --watch http://127.0.0.1:8080/camera/index.m3u8 --viewers 1000 --seconds 20 [--hints] [--json]
 //! load --whep http://127.0.0.1:8080/camera/whep --viewers 250 --seconds 20 [--json]
 //! load --janus http://127.0.0.1:8188/ --mountpoint 1 --viewers 250 --seconds 20 [--json]
+//! load --whip http://127.0.0.1:8080/stage/whip --film camera.mp4 --seconds 20
+//! load --room http://127.0.0.1:8080/rooms/NAME/ws --film camera.mp4 --people 8 --seconds 20 [--json]
 //! load --get   http://127.0.0.1:8080/file --connections 8 --requests 20000 [--gzip] [--json]
 //! ```
 //!
@@ -19,9 +21,10 @@
 //! - `errors`: answers that aren't 200, connections that broke, playlists that make no sense.
 //!
 //! `--whep` watches in real time (WebRTC), each viewer behind a socket of its own: ICE, DTLS and SRTP in full, and
-//! a receiver report a second. Of what comes then, headers are looked at, and of one viewer in ten everything is
-//! decrypted and must be genuine. `--janus` does the same with a mountpoint of Janus' streaming plugin. When all
-//! are there, standard error says so, and it begins:
+//! a receiver report a second (but not the feedback on each packet, by which browsers have the bandwidth
+//! estimated). Of what comes then, headers are looked at, and of one viewer in ten everything is decrypted and
+//! must be genuine. `--janus` does the same with a mountpoint of Janus' streaming plugin. When all are there,
+//! standard error says so, and it begins:
 //!
 //! - `packets`, `lost`: by sequence numbers; `decrypted`: how many of them were also decrypted.
 //! - `first_packet_ms`: from the answer to the first packet of media.
