@@ -175,6 +175,7 @@ fn each_setting_by_itself_is_refused_by_both_or_by_neither() {
         ),
         ("webrtc.turn_username", json!(["a"])),
         ("webrtc.turn_credential", json!(["a"])),
+        ("webrtc.relay_only", json!([false, "no"])),
         ("webrtc.port", json!([80])),
         ("access.view", json!(["public", "lan", "token", "account", "nobody"])),
         ("access.publish", json!(["public", "lan", "token", "account", "nobody"])),

@@ -20,6 +20,8 @@ pub struct WebrtcConfig {
     pub ice_servers: Vec<String>,
     /// For those that are `turn:`.
     pub turn: Option<TurnLogin>,
+    /// What the box sends on goes by the TURN servers alone.
+    pub relay_only: bool,
 }
 
 /// Peers are given it: it opens nothing but the TURN servers.
@@ -32,7 +34,14 @@ pub struct TurnLogin {
 impl Default for WebrtcConfig {
     fn default() -> Self {
         let listen = Listen::Try(all_interfaces(PORT));
-        Self { listen, listen_tcp: listen, public_address: None, ice_servers: Vec::new(), turn: None }
+        Self {
+            listen,
+            listen_tcp: listen,
+            public_address: None,
+            ice_servers: Vec::new(),
+            turn: None,
+            relay_only: false,
+        }
     }
 }
 
@@ -61,6 +70,7 @@ pub(super) fn read(section: Option<&Section<'_>>, http: SocketAddr) -> WebrtcCon
         listen_tcp,
         public_address: section.field("public_address").and_then(|field| public_address(&field)),
         turn: turn(section, &ice_servers),
+        relay_only: relay_only(section, &ice_servers),
         ice_servers,
     };
     section.finish();
@@ -101,6 +111,15 @@ fn is_ice_server(text: &str) -> bool {
         && transport.is_none_or(|transport| turn && ["udp", "tcp"].contains(&transport))
         && port.is_none_or(|port| port.parse::<u16>().is_ok())
         && is_host(host)
+}
+
+fn relay_only(section: &Section<'_>, servers: &[String]) -> bool {
+    let Some(field) = section.field("relay_only") else { return false };
+    let wanted = field.boolean().unwrap_or_default();
+    if wanted && !servers.iter().any(|server| server.starts_with("turn")) {
+        field.refuse("needs a turn: server to go by, and `ice_servers` has none");
+    }
+    wanted
 }
 
 fn turn(section: &Section<'_>, servers: &[String]) -> Option<TurnLogin> {
@@ -151,14 +170,14 @@ mod tests {
     fn everything_is_read() {
         let text = "[webrtc]\nlisten = \"[::]:9000\"\nlisten_tcp = \"[::]:9001\"\npublic_address = \"203.0.113.7\"\n\
                     ice_servers = [\"stun:stun.example.org\", \"turn:turn.example.org:3478?transport=udp\"]\n\
-                    turn_username = \"box\"\nturn_credential = \"secret\"\n";
+                    turn_username = \"box\"\nturn_credential = \"secret\"\nrelay_only = true\n";
         let config = read(text).expect("good");
         assert_eq!(config.listen, Listen::At("[::]:9000".parse().expect("an address")));
         assert_eq!(config.listen_tcp, Listen::At("[::]:9001".parse().expect("an address")));
         assert_eq!(config.public_address, Some(IpAddr::from([203, 0, 113, 7])));
         assert_eq!(config.ice_servers, ["stun:stun.example.org", "turn:turn.example.org:3478?transport=udp"]);
         let login = TurnLogin { username: "box".to_owned(), credential: "secret".to_owned() };
-        assert_eq!(config.turn, Some(login));
+        assert_eq!((config.turn, config.relay_only), (Some(login), true));
     }
 
     #[test]
@@ -180,6 +199,7 @@ mod tests {
                 "[webrtc]\nice_servers = [\"turn:a\"]\nturn_username = \"a b\"\nturn_credential = \"b\"\n",
                 "box.toml:3: `turn_username` can have letters",
             ),
+            ("[webrtc]\nrelay_only = true\n", "box.toml:2: `relay_only` needs a turn: server to go by"),
             ("[webrtc]\nport = 1\n", "box.toml:2: unknown key `port` in [webrtc]"),
         ];
         for (text, message) in table {

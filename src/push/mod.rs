@@ -65,7 +65,7 @@ impl Ways {
                 credential: login.map(|login| login.credential.clone()).unwrap_or_default(),
             }
         };
-        Self { ice_servers: config.ice_servers.iter().map(server).collect(), relay_only: false }
+        Self { ice_servers: config.ice_servers.iter().map(server).collect(), relay_only: config.relay_only }
     }
 }
 

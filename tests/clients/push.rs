@@ -5,6 +5,7 @@ use crate::admin::{access, send, sign_in};
 use crate::appliance::{Appliance, Folder, PATIENCE, wait_until};
 use crate::ffmpeg::{ffprobe, pictures, record};
 use crate::plays::beeps;
+use crate::relay::Relay;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::time::Duration;
@@ -101,6 +102,25 @@ fn sound_alone_is_sent_on_too() {
     ));
     wait_for_state(&near, "live", PATIENCE);
     wait_until("sound to flow", PATIENCE, || said(&near)["bitrate_bps"].as_u64() > Some(10_000));
+}
+
+#[test]
+fn where_only_the_relay_may_be_used_it_is() {
+    let relay = Relay::start();
+    let far = Appliance::start(&format!("{OPEN}{STAGE}"));
+    let webrtc = format!("[webrtc]\nlisten = \"127.0.0.1:0\"\n{}relay_only = true\n", relay.config());
+    let http = format!("[http]\nlisten = \"127.0.0.1:0\"\nlisten_tls = \"off\"\n{webrtc}");
+    let near = Appliance::start_with(Folder::new(), &http, &pushing(&far.url("/stage/whip"), ""));
+    wait_for_state(&near, "live", PATIENCE);
+    far.wait_for_segments("stage", 2);
+    // The other box is still there, and nearer than the relay: it was reached by nothing else.
+    drop(relay);
+    let resting = wait_for_state(&near, "resting", PATIENCE);
+    assert!(resting["failures"].as_u64() >= Some(1), "{resting}");
+    far.wait_for_segments("stage", 1);
+    wait_until("a try without the relay to fail", 2 * PATIENCE, || {
+        said(&near)["error"].as_str().is_some_and(|error| error.contains("TURN server"))
+    });
 }
 
 #[test]
