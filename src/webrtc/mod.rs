@@ -11,6 +11,7 @@
 mod again;
 pub mod branch;
 pub mod codecs;
+mod encoders;
 pub mod feeder;
 pub mod inbound;
 pub mod layers;

@@ -82,6 +82,11 @@ impl Path {
         way
     }
 
+    /// Media came from a peer that is there.
+    pub fn hears(&mut self, now: Instant) {
+        self.heard = self.heard.map(|_| now);
+    }
+
     /// When the peer is gone unless it is heard before.
     pub fn deadline(&self) -> Option<Instant> {
         Some(self.heard? + SILENT)
@@ -151,7 +156,11 @@ mod tests {
         path.read(two, &check(false), began);
         assert_eq!(path.deadline(), None, "anybody may send that");
         path.write(two, &answer());
-        assert!(!path.takes_loss(began + SILENT - Duration::from_millis(1)));
+        let before = began + SILENT - Duration::from_millis(1);
+        assert!(!path.takes_loss(before));
+        path.hears(before);
+        assert!(!path.takes_loss(began + SILENT), "who sends is there");
+        let began = before;
         assert!(path.takes_loss(began + SILENT));
         assert!(!path.takes_loss(began + SILENT));
     }

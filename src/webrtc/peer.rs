@@ -6,6 +6,7 @@
 
 use super::again;
 use super::codecs;
+use super::encoders;
 use super::pacer::Paced;
 use super::packets::Kind;
 use super::path::{Path, Remote, Transport, Way};
@@ -280,6 +281,7 @@ impl Peer {
         }
         // Who is lite answers checks and sends none: candidates aren't needed, and nobody may choose whom to check.
         let told = again::without_known_tracks(offer, &self.offer);
+        let told = encoders::mended(&told);
         let told = told.lines().filter(|line| !line.starts_with("a=candidate:"));
         let told: String = told.flat_map(|line| [line, "\r\n"]).collect();
         self.connection.set_remote_description(now, RTCSessionDescription::offer(told)?)?;
@@ -294,7 +296,8 @@ impl Peer {
             outgoing.payload_type = payload_type(&mut self.connection, outgoing.id, mime);
         }
         self.settle();
-        Ok(self.connection.local_description().ok_or(Error::ErrPeerConnLocalDescriptionNil)?.sdp)
+        let answer = self.connection.local_description().ok_or(Error::ErrPeerConnLocalDescriptionNil)?;
+        Ok(encoders::with_role(answer.sdp, offer))
     }
 
     /// The offer that was answered last.
@@ -402,6 +405,10 @@ impl Peer {
             self.take_farewell();
         }
         self.settle();
+        // Only what is the peer's gets so far. FFmpeg 8.0 checks no more once it is connected.
+        if matches!(self.events.back(), Some(PeerEvent::Rtp(_))) {
+            self.path.hears(now);
+        }
     }
 
     /// `rtc` answers a peer that closes (close_notify), and only one that has shown who it is; it doesn't say so.

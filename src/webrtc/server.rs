@@ -1,7 +1,7 @@
 //! The one UDP socket, and the task that has all peers behind it.
 //!
 //! Who a datagram is for: a STUN request says so by its user name; everything else comes from an address to which
-//! an answer to such a request has gone. What `rtc` does with it, `peer` knows; what a peer is there for, the
+//! an answer to such a request has gone, or a request back. What `rtc` does with it, `peer` knows; what a peer is there for, the
 //! roles ([`Role`]), each in a file of its own.
 
 #![allow(clippy::disallowed_methods, reason = "a shell: peers are handed the time")]
@@ -661,7 +661,8 @@ impl Task {
     fn flush(&mut self, key: u64) {
         let Some(session) = self.sessions.get_mut(&key) else { return };
         while let Some((way, contents)) = session.peer.write() {
-            if stun::is_success(&contents) {
+            // An answer to a check, or a check back: either goes to nobody who hasn't shown the session's password.
+            if stun::is_stun(&contents) {
                 self.by_remote.insert(way.remote, key);
             }
             self.outlet.send(&mut self.train, way, &contents);

@@ -68,6 +68,7 @@ const CORES: &[(&str, &[&str])] = &[
     ("tls/renewal.rs", &[]),
     ("http/sdpfrag.rs", &[]),
     ("webrtc/again.rs", &[]),
+    ("webrtc/encoders.rs", &[]),
     ("webrtc/inbound", &[]),
     ("webrtc/packets.rs", &[]),
     ("webrtc/stun.rs", &[]),
