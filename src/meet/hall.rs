@@ -10,8 +10,9 @@ use super::room::{Joining, Line, MIX, PLACE_KEPT, Password, PersonId, Room, dige
 use super::stage::{Act, Stage};
 use crate::mix::{self, Input, Layout};
 use crate::webrtc::packets::Packets;
-use crate::webrtc::path::{Remote, Way};
+use crate::webrtc::path::Way;
 use crate::webrtc::peer::Identity;
+use crate::webrtc::remotes::Remotes;
 use crate::webrtc::stun;
 use bytes::Bytes;
 use core::net::IpAddr;
@@ -192,7 +193,7 @@ pub struct Hall {
     lines: BTreeMap<Line, Visit>,
     wrong: VecDeque<(IpAddr, Instant)>,
     by_ufrag: HashMap<String, (String, PersonId)>,
-    by_remote: HashMap<Remote, (String, PersonId)>,
+    by_remote: Remotes<(String, PersonId)>,
     outputs: VecDeque<Output>,
     mixes: VecDeque<(String, Mix)>,
     /// For the last ones of rooms that are gone.
@@ -208,7 +209,7 @@ impl Hall {
             lines: BTreeMap::new(),
             wrong: VecDeque::new(),
             by_ufrag: HashMap::new(),
-            by_remote: HashMap::new(),
+            by_remote: Remotes::default(),
             outputs: VecDeque::new(),
             mixes: VecDeque::new(),
             farewells: Vec::new(),
@@ -733,7 +734,7 @@ impl Hall {
             }
         }
         let places = &self.places;
-        self.by_remote.retain(|_, (name, who)| places.get(name).is_some_and(|place| place.room.person(*who).is_some()));
+        self.by_remote.keep(|(name, who)| places.get(name).is_some_and(|place| place.room.person(*who).is_some()));
         self.settle(now);
     }
 

@@ -30,6 +30,8 @@ const UNITS_LATE: Duration = Duration::from_millis(300);
 
 /// How far behind the present a source's sound may run, as it does behind a program that began on a busy machine.
 const SOURCE_BEHIND: Duration = Duration::from_secs(2);
+/// What it does less than that for so long, it does no more.
+const OF_LATE: Duration = Duration::from_secs(10);
 
 /// The source's own Opus has to be away for so long before it is encoded here in its place: longer than what is late
 /// or lost, shorter than a viewer's patience.
@@ -116,9 +118,24 @@ struct Relay {
     /// How far behind the present its sound was seen to run when silence was there before it: silence must wait for
     /// so long, or it would always be ahead, and no sound could take its place.
     behind: Duration,
+    /// The same of late, and since when: what was once isn't for ever.
+    of_late: Duration,
+    of_late_since: MonoTime,
 }
 
 impl Relay {
+    /// Sound took its place.
+    fn goes_on(self, track: Arc<Track>, end: i64, now: MonoTime) -> Self {
+        let behind = MonoTime::from_ticks(end, track.timescale).until(now);
+        let mut next = Self { track, end, of_late: self.of_late.max(behind), ..self };
+        if next.of_late_since.until(now) >= OF_LATE {
+            next.behind = next.behind.min(next.of_late);
+            (next.of_late, next.of_late_since) = (Duration::ZERO, now);
+        }
+        next.overdue = now + next.behind + UNITS_LATE;
+        next
+    }
+
     /// Sound came whose place silence has taken.
     fn was_early(&mut self, unit: &AccessUnit, now: MonoTime) {
         let end = unit.dts.saturating_add(i64::from(unit.duration));
@@ -126,6 +143,7 @@ impl Relay {
         // Older sound is no measure: its clock is off, or it was held up once.
         if behind > self.behind && behind <= SOURCE_BEHIND {
             self.behind = behind;
+            self.of_late = self.of_late.max(behind);
         }
         let waits = MonoTime::from_ticks(self.end, self.track.timescale) + self.behind + UNITS_LATE;
         self.overdue = self.overdue.max(waits);
@@ -356,8 +374,15 @@ impl AudioLine {
             self.measure(&track, &unit, now);
             self.publisher.push(&track, unit);
         }
-        let behind = self.relay.as_ref().map_or(Duration::ZERO, |relay| relay.behind);
-        self.relay = Some(Relay { track, end, overdue: now + behind + UNITS_LATE, behind });
+        let relay = self.relay.take().unwrap_or_else(|| Relay {
+            track: Arc::clone(&track),
+            end,
+            overdue: now,
+            behind: Duration::ZERO,
+            of_late: Duration::ZERO,
+            of_late_since: now,
+        });
+        self.relay = Some(relay.goes_on(track, end, now));
     }
 
     /// Measures sound that goes straight through, while somebody looks.

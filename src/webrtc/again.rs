@@ -36,6 +36,12 @@ fn track(section: &str) -> Option<&str> {
     section.lines().find_map(|line| line.strip_prefix("a=msid:")).map(str::trim)
 }
 
+/// Whether an offer restarts ICE (RFC 8445, 9): by another user name than before.
+pub fn restarts(offer: &str, before: &str) -> bool {
+    let ufrag = |sdp: &'_ str| sdp.lines().find(|line| line.starts_with("a=ice-ufrag:")).map(str::to_owned);
+    ufrag(offer) != ufrag(before)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

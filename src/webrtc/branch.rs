@@ -53,7 +53,7 @@ impl Outlet {
     pub fn depart(&self, train: &mut Train) {
         if let Some(piece) = train.piece() {
             if piece.way.remote.over == Transport::Tcp {
-                let send = |datagram| self.tcp.iter().for_each(|tcp| tcp.send(piece.way.remote.address, datagram));
+                let send = |datagram| self.tcp.iter().for_each(|tcp| tcp.send(piece.way, datagram));
                 piece.datagrams().for_each(send);
             } else if self.transmit(piece, piece.bytes).is_err_and(|error| error.kind() != io::ErrorKind::WouldBlock)
                 && piece.bytes.len() > piece.segment

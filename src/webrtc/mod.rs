@@ -20,6 +20,7 @@ pub mod packets;
 pub mod path;
 pub mod peer;
 mod publisher;
+pub mod remotes;
 pub mod rtcp;
 pub mod server;
 pub mod stun;

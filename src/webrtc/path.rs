@@ -4,6 +4,7 @@
 //! and Wi-Fi, nominates another one a moment later and lets go of the first (RFC 8445 §7.3.2 has the lite side follow).
 
 use super::stun;
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -21,7 +22,7 @@ pub struct Remote {
 }
 
 /// From one of the box's addresses to one of a peer's, and back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Way {
     pub remote: Remote,
     pub local: SocketAddr,
@@ -42,6 +43,9 @@ pub struct Datagram {
     pub contents: Vec<u8>,
 }
 
+/// Checks that wait for their answers: those that come together.
+const MAX_CHECKS: usize = 16;
+
 /// A check that came, until it is answered: only the answer says that it was the peer's.
 #[derive(Debug, Clone, Copy)]
 struct Check {
@@ -53,7 +57,8 @@ struct Check {
 /// See the module.
 #[derive(Debug, Default)]
 pub struct Path {
-    check: Option<Check>,
+    /// The newest last.
+    checks: VecDeque<Check>,
     nominated: Option<Way>,
     heard: Option<Instant>,
 }
@@ -62,7 +67,10 @@ impl Path {
     /// A datagram came.
     pub fn read(&mut self, way: Way, datagram: &[u8], now: Instant) {
         if stun::local_ufrag(datagram).is_some() {
-            self.check = Some(Check { way, nominates: stun::nominates(datagram), at: now });
+            if self.checks.len() == MAX_CHECKS {
+                self.checks.pop_front();
+            }
+            self.checks.push_back(Check { way, nominates: stun::nominates(datagram), at: now });
         }
     }
 
@@ -72,7 +80,8 @@ impl Path {
             return self.nominated.unwrap_or(way);
         }
         if stun::is_success(datagram)
-            && let Some(check) = self.check.take_if(|check| check.way.remote == way.remote)
+            && let Some(at) = self.checks.iter().position(|check| check.way.remote == way.remote)
+            && let Some(check) = self.checks.remove(at)
         {
             self.heard = Some(check.at);
             if check.nominates {
@@ -146,6 +155,11 @@ mod tests {
         assert_eq!(path.write(two, &RTP), two, "nor does what anybody may send");
         path.write(three, &answer());
         assert_eq!(path.write(two, &RTP), three);
+        path.read(two, &check(true), now);
+        path.read(three, &check(false), now);
+        path.write(two, &answer());
+        assert_eq!(path.write(three, &RTP), two, "a check that comes beside hides none");
+        path.write(three, &answer());
         assert_eq!(path.write(two, &answer()), two, "answers go where they were asked for");
     }
 

@@ -285,6 +285,10 @@ impl Peer {
         let told = told.lines().filter(|line| !line.starts_with("a=candidate:"));
         let told: String = told.flat_map(|line| [line, "\r\n"]).collect();
         self.connection.set_remote_description(now, RTCSessionDescription::offer(told)?)?;
+        if again::restarts(offer, &self.offer) {
+            // It begins to know addresses anew.
+            self.answered.clear();
+        }
         for candidate in std::mem::take(&mut self.candidates) {
             self.connection.add_local_candidate(RTCIceCandidate::from(&host(candidate)?).to_json()?)?;
         }

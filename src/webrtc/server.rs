@@ -12,9 +12,10 @@ use super::feeder::{Feeder, Media};
 use super::inbound::InboundError;
 use super::layers::Layer;
 use super::packets::{Kind, Packets};
-use super::path::{Datagram, Remote, Way};
+use super::path::{Datagram, Way};
 use super::peer::{Peer, PeerEvent};
 use super::publisher::{Moment, Publisher};
+use super::remotes::Remotes;
 use super::stun;
 use super::tcp;
 use super::train::Train;
@@ -179,7 +180,7 @@ impl Server {
             sessions: BTreeMap::new(),
             next: 0,
             by_ufrag: HashMap::new(),
-            by_remote: HashMap::new(),
+            by_remote: Remotes::default(),
             feeders: BTreeMap::new(),
             next_look: Instant::now(),
             audience: Arc::clone(&audience),
@@ -297,7 +298,7 @@ struct Task {
     sessions: BTreeMap<u64, Session>,
     next: u64,
     by_ufrag: HashMap<String, u64>,
-    by_remote: HashMap<Remote, u64>,
+    by_remote: Remotes<u64>,
     feeders: BTreeMap<String, Feeder>,
     next_look: Instant,
     audience: Audience,
@@ -685,7 +686,7 @@ impl Task {
         }
         let session = self.sessions.remove(&key)?;
         self.by_ufrag.remove(&session.ufrag);
-        self.by_remote.retain(|_, owner| *owner != key);
+        self.by_remote.keep(|owner| *owner != key);
         let Role::Viewer { stream, counted, .. } = &session.role else { return Some(session.role) };
         if *counted {
             let mut audience = lock(&self.audience);

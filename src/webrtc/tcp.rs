@@ -1,8 +1,8 @@
 //! ICE over TCP (RFC 6544), for peers whose network lets no UDP through: they connect, the box never does. Each
 //! packet is framed by its length (RFC 4571).
 //!
-//! A connection begins with a check that names a session, is closed when nothing comes for a while, and loses what its
-//! peer doesn't take in time, as UDP would: real time that waits in a queue isn't any more.
+//! A connection begins with a check that is answered, is closed when nothing comes for a while, and loses what its peer
+//! doesn't take in time, as UDP would: real time that waits in a queue isn't any more.
 
 use super::path::{Datagram, Remote, Transport, Way};
 use super::stun;
@@ -11,19 +11,21 @@ use rtc::shared::tcp_framing::{TcpFrameDecoder, frame_packet};
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::mpsc;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 const BACKLOG: u32 = 64;
-/// Connections, in all and from one address.
+/// Connections in all, and those that aren't answered yet, in all and from one address: who has no session must not
+/// keep those away who have one.
 const MAX_CONNECTIONS: usize = 256;
-const MAX_FROM_ONE: usize = 16;
-/// The check with which a connection begins comes within this.
-const BEGIN_WITHIN: Duration = Duration::from_secs(10);
+const MAX_COMING: usize = 64;
+const MAX_COMING_FROM_ONE: usize = 16;
+/// The check with which a connection begins comes, and is answered, within this.
+const BEGIN_WITHIN: Duration = Duration::from_secs(5);
 /// Peers check every few seconds whether the box is there.
 const SILENT: Duration = Duration::from_secs(30);
 const WRITE_WITHIN: Duration = Duration::from_secs(10);
@@ -38,10 +40,22 @@ const SEND_BUFFER: u32 = 128 * 1_024;
 /// When no more connections can be taken, as without descriptors.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Those that are open, by the peer's address.
+struct Open {
+    out: mpsc::Sender<Bytes>,
+    /// A check that came by it was good: the peer has a session.
+    answered: Arc<AtomicBool>,
+}
+
+impl Open {
+    fn is_coming(&self) -> bool {
+        !self.answered.load(Ordering::Relaxed)
+    }
+}
+
+/// Those that are open, by both ends.
 #[derive(Clone)]
 pub struct Connections {
-    open: Arc<Mutex<HashMap<SocketAddr, mpsc::Sender<Bytes>>>>,
+    open: Arc<Mutex<HashMap<Way, Open>>>,
     port: u16,
 }
 
@@ -55,27 +69,32 @@ impl Connections {
     }
 
     /// What doesn't fit into the queue is lost, and so is what is for nobody.
-    pub fn send(&self, peer: SocketAddr, packet: &[u8]) {
-        if let Some(out) = self.lock().get(&peer)
+    pub fn send(&self, way: Way, packet: &[u8]) {
+        if let Some(open) = self.lock().get(&way)
             && packet.len() <= MAX_PACKET
         {
-            let _ = out.try_send(frame_packet(packet).into());
+            if stun::is_success(packet) {
+                open.answered.store(true, Ordering::Relaxed);
+            }
+            let _ = open.out.try_send(frame_packet(packet).into());
         }
     }
 
-    /// A place for a peer; `None`: there are too many.
-    fn enter(&self, peer: SocketAddr) -> Option<mpsc::Receiver<Bytes>> {
+    /// A place for a peer: what goes to it, and whether it was answered. `None`: there are too many.
+    fn enter(&self, way: Way) -> Option<(mpsc::Receiver<Bytes>, Arc<AtomicBool>)> {
         let mut open = self.lock();
-        let from_there = open.keys().filter(|address| address.ip() == peer.ip()).count();
-        if open.len() >= MAX_CONNECTIONS || from_there >= MAX_FROM_ONE {
+        let coming = || open.iter().filter(|(_, one)| one.is_coming()).map(|(other, _)| other.remote.address.ip());
+        let from_there = coming().filter(|ip| *ip == way.remote.address.ip()).count();
+        if open.len() >= MAX_CONNECTIONS || coming().count() >= MAX_COMING || from_there >= MAX_COMING_FROM_ONE {
             return None;
         }
         let (out, packets) = mpsc::channel(OUT_QUEUE);
-        open.insert(peer, out);
-        Some(packets)
+        let answered = Arc::new(AtomicBool::new(false));
+        open.insert(way, Open { out, answered: Arc::clone(&answered) });
+        Some((packets, answered))
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<SocketAddr, mpsc::Sender<Bytes>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Way, Open>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -100,32 +119,42 @@ pub async fn serve(listener: TcpListener, connections: Connections, came: mpsc::
             sleep(PAUSE).await;
             continue;
         };
-        let peer = canonical(peer);
-        let (Some(packets), Ok(local)) = (connections.enter(peer), stream.local_addr()) else { continue };
-        let way = Way { remote: Remote { address: peer, over: Transport::Tcp }, local: canonical(local) };
+        let Ok(local) = stream.local_addr() else { continue };
+        let way = Way { remote: Remote { address: canonical(peer), over: Transport::Tcp }, local: canonical(local) };
+        let Some((packets, answered)) = connections.enter(way) else { continue };
         let (connections, came) = (connections.clone(), came.clone());
         tokio::spawn(async move {
-            attend(stream, way, packets, came).await;
-            connections.lock().remove(&peer);
+            // Only when it is closed can there be another one between the same ends.
+            attend(&stream, way, packets, &answered, came).await;
+            connections.lock().remove(&way);
+            drop(stream);
         });
     }
 }
 
 /// Until either side ends, or the peer is silent or takes nothing.
-async fn attend(stream: TcpStream, way: Way, mut packets: mpsc::Receiver<Bytes>, came: mpsc::Sender<Datagram>) {
+async fn attend(
+    stream: &TcpStream,
+    way: Way,
+    mut packets: mpsc::Receiver<Bytes>,
+    answered: &AtomicBool,
+    came: mpsc::Sender<Datagram>,
+) {
     // Each packet is on time or of no use.
     if stream.set_nodelay(true).is_err() {
         return;
     }
-    let (mut reader, mut writer) = stream.into_split();
     let reads = async {
         let (mut decoder, mut buffer) = (TcpFrameDecoder::new(), BytesMut::with_capacity(READ_BUFFER));
+        let begin_until = Instant::now() + BEGIN_WITHIN;
         let mut begun = false;
         loop {
             buffer.clear();
-            let patience = if begun { SILENT } else { BEGIN_WITHIN };
-            match timeout(patience, reader.read_buf(&mut buffer)).await {
+            let until = if answered.load(Ordering::Relaxed) { Instant::now() + SILENT } else { begin_until };
+            match timeout_at(until, read(stream, &mut buffer)).await {
                 Ok(Ok(read)) if read > 0 => decoder.extend_from_slice(&buffer),
+                // It was answered in the meantime.
+                Err(_) if until == begin_until && answered.load(Ordering::Relaxed) => continue,
                 _ => return,
             }
             while let Some(contents) = decoder.next_packet() {
@@ -142,7 +171,7 @@ async fn attend(stream: TcpStream, way: Way, mut packets: mpsc::Receiver<Bytes>,
     };
     let writes = async {
         while let Some(packet) = packets.recv().await {
-            if !matches!(timeout(WRITE_WITHIN, writer.write_all(&packet)).await, Ok(Ok(()))) {
+            if !matches!(timeout(WRITE_WITHIN, write_all(stream, &packet)).await, Ok(Ok(()))) {
                 return;
             }
         }
@@ -151,6 +180,28 @@ async fn attend(stream: TcpStream, way: Way, mut packets: mpsc::Receiver<Bytes>,
         () = reads => {}
         () = writes => {}
     }
+}
+
+/// Reads what there is; 0 at the end.
+async fn read(stream: &TcpStream, buffer: &mut BytesMut) -> io::Result<usize> {
+    loop {
+        stream.readable().await?;
+        match stream.try_read_buf(buffer) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            done => return done,
+        }
+    }
+}
+
+async fn write_all(stream: &TcpStream, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        stream.writable().await?;
+        match stream.try_write(bytes) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            done => bytes = bytes.get(done?..).unwrap_or_default(),
+        }
+    }
+    Ok(())
 }
 
 fn canonical(address: SocketAddr) -> SocketAddr {

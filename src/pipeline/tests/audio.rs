@@ -168,6 +168,29 @@ fn sound_that_comes_back_further_behind_takes_the_place_of_the_silence_and_keeps
 }
 
 #[test]
+fn a_source_that_was_behind_once_is_not_waited_for_for_ever() {
+    let mut rig = Rig::new(false);
+    let theirs = theirs();
+    let frame = Duration::from_nanos(21_333_333);
+    rig.unit(&theirs);
+    rig.pass(Duration::from_secs(5));
+    // What was held up comes at once, and all that follows in time.
+    for late in (0..90).rev() {
+        let dts = rig.now.ticks(theirs.timescale) - late * 1_024;
+        let unit = AccessUnit { dts, pts: dts, duration: 1_024, keyframe: true, data: Bytes::from_static(b"theirs") };
+        rig.line.handle(Mail::Unit { track: Arc::clone(&theirs), unit }, rig.now);
+    }
+    for _ in 0..1_000 {
+        rig.pass(frame);
+        rig.unit(&theirs);
+    }
+    drain(&mut rig.reader);
+    rig.pass(Duration::from_secs(1));
+    let silent = drain(&mut rig.reader).len();
+    assert!(silent > 25, "silence after 300 ms: {silent} frames");
+}
+
+#[test]
 fn a_source_without_sound_makes_no_track() {
     let mut rig = Rig::new(false);
     rig.pass(Duration::from_secs(10));

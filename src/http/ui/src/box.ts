@@ -6,6 +6,7 @@ export interface StreamInfo {
   trouble: string | null;
   /** Why there is nothing to play until somebody starts it, in a sentence; null where there is. */
   offAir: string | null;
+  ended: boolean;
   /** "1280 × 720", or null without pictures. */
   size: string | null;
 }
@@ -53,5 +54,5 @@ export function info({ name, state, sources, tracks }: StreamEntry): StreamInfo 
     }
   })[0] ?? null;
   const offAir = OFF_AIR[state === "stopping" ? "stopped" : state ?? ""] ?? null;
-  return { name, trouble, offAir, size: picture ? `${picture.width} × ${picture.height}` : null };
+  return { name, trouble, offAir, ended: state === "ended", size: picture ? `${picture.width} × ${picture.height}` : null };
 }

@@ -70,9 +70,9 @@ export class LivePlayer {
     this.changed();
   }
 
-  /** The box says that the stream is stopped, or that it runs again. */
-  rest(resting: boolean): void {
-    if (resting === this.resting) return;
+  /** The box says that the stream is stopped, or that it runs again. `ended`: of itself; who is behind sees the end. */
+  rest(resting: boolean, ended = false): void {
+    if (resting === this.resting || (resting && ended && this.transport === "hls")) return;
     this.resting = resting;
     if (!this.playing) return;
     if (resting) {

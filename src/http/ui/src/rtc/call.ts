@@ -46,8 +46,10 @@ export class Call {
   /** Ends it, also while the page is being left. */
   hangUp(): void {
     this.over = true;
-    this.connection.close();
-    if (this.session !== null) void close(this.session);
+    const { connection, session } = this;
+    // A connection that closes first ends the session, and what is asked to be deleted isn't there any more.
+    if (session === null) connection.close();
+    else void close(session).finally(() => connection.close());
     this.session = null;
   }
 }

@@ -17,8 +17,10 @@ export interface Received {
 const LOOK_MS = 250;
 /** From the offer to the first picture, and between pictures. */
 const PATIENCE_MS = 3_000;
-/** Nothing new for so long after it played: the way may be another one now. */
-const RESTART_MS = 1_200;
+/** Not a byte for so long after it played, though the box reports each second: the way may be another one now. */
+const RESTART_MS = 1_500;
+/** Between pictures, when another way is looked for. */
+const RESTART_PATIENCE_MS = 6_000;
 
 const TROUBLES: Partial<Record<number, Trouble>> = { 409: "stopped", 429: "full", 503: "full" };
 
@@ -31,6 +33,7 @@ interface Inbound {
   freezeCount?: number;
   jitterBufferDelay?: number;
   jitterBufferEmittedCount?: number;
+  bytesReceived?: number;
 }
 
 export class Watching {
@@ -46,6 +49,8 @@ export class Watching {
   private readonly begun = performance.now();
   private progress = -1;
   private progressAt = this.begun;
+  private bytes = -1;
+  private bytesAt = this.begun;
   private readonly looker: ReturnType<typeof setInterval>;
 
   /** `path` is the WHEP endpoint. `told` hears once that it plays, and once why it doesn't any more. */
@@ -104,7 +109,9 @@ export class Watching {
   private async look(): Promise<void> {
     const report = await this.call.connection.getStats();
     if (this.over) return;
-    const inbound = [...(report as unknown as Map<string, Inbound>).values()].filter(({ type }) => type === "inbound-rtp");
+    const all = [...(report as unknown as Map<string, Inbound>).values()];
+    const inbound = all.filter(({ type }) => type === "inbound-rtp");
+    const bytes = all.find(({ type }) => type === "transport")?.bytesReceived ?? inbound.reduce((sum, one) => sum + (one.packetsReceived ?? 0), 0);
     const video = inbound.find(({ kind, packetsReceived }) => kind === "video" && (packetsReceived ?? 0) > 0);
     const sound = inbound.find(({ kind }) => kind === "audio");
     const { framesDecoded = 0, framesDropped = 0, freezeCount = 0, jitterBufferDelay = 0, jitterBufferEmittedCount = 0 } = video ?? {};
@@ -117,6 +124,7 @@ export class Watching {
     // A stream may have sound only; and nobody decodes pictures for a page that nobody sees.
     const progress = video === undefined ? sound?.packetsReceived ?? 0 : document.hidden ? video.packetsReceived ?? 0 : framesDecoded;
     const now = performance.now();
+    if (bytes !== this.bytes) [this.bytes, this.bytesAt] = [bytes, now];
     if (progress !== this.progress && progress > 0) {
       this.progressAt = now;
       this.restarted = false;
@@ -124,9 +132,9 @@ export class Watching {
         this.plays = true;
         this.told("plays");
       }
-    } else if (now - this.progressAt > PATIENCE_MS) {
+    } else if (now - this.progressAt > (this.restarted ? RESTART_PATIENCE_MS : PATIENCE_MS)) {
       this.fail("lost");
-    } else if (this.plays && !this.restarted && now - this.progressAt > RESTART_MS) {
+    } else if (this.plays && !this.restarted && now - this.bytesAt > RESTART_MS) {
       void this.restart();
     }
     this.progress = progress;

@@ -10,7 +10,7 @@ const SHOW_MS = 500;
 
 const name = decodeURIComponent(location.pathname).split("/")[1] ?? "";
 const clock = new ClockOffset();
-const unknown: StreamInfo = { name, trouble: null, offAir: null, size: null };
+const unknown: StreamInfo = { name, trouble: null, offAir: null, ended: false, size: null };
 let look = (): void => {};
 // When it plays no more, the box knows why.
 const view = new StreamView(unknown, clock, () => look());

@@ -64,7 +64,7 @@ export class StreamView {
 
   update(info: StreamInfo): void {
     this.info = info;
-    this.player.rest(info.offAir !== null);
+    this.player.rest(info.offAir !== null, info.ended);
     this.show();
   }
 
