@@ -268,7 +268,7 @@ pub fn certificate() -> Result<RTCCertificate, rtc::shared::error::Error> {
 enum Role {
     Viewer {
         stream: String,
-        viewer: Viewer,
+        viewer: Box<Viewer>,
         told_capture: Instant,
         /// It has come, and is one of the audience.
         counted: bool,
@@ -396,6 +396,7 @@ impl Task {
             return Err(OfferError::NoCodec);
         }
         let name = stream.name().to_owned();
+        let viewer = Box::new(viewer);
         let role = Role::Viewer { stream: name.clone(), viewer, told_capture: now, counted: false };
         let answer = self.begin(guest, peer, role, sdp)?;
         let feeder = self.feeders.entry(name).or_insert_with(|| Feeder::start(stream, media.clone(), now));

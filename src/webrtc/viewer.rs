@@ -13,6 +13,10 @@ const CAPTURE: &str = "capture";
 /// An encoder of the box makes a key frame of the next picture.
 const KEY_FRAME_WITHIN: Duration = Duration::from_millis(120);
 
+/// How many halves of what gets through a rendition has that isn't sent any more before another one begins.
+const MOST_OVER: u64 = 3;
+/// How long only the chosen one is waited for then.
+const STOPPED_MOST: Duration = Duration::from_secs(1);
 /// How far behind another one a rendition may be, by the clock of pictures: 2 s.
 const MOST_BACK: u32 = 180_000;
 
@@ -30,6 +34,9 @@ pub struct Viewer {
     /// The rendition that it is sent, and the one that takes its place at a key frame.
     rung: u8,
     target: u8,
+    /// Since when that isn't sent any more, because nearly nothing of it gets through: the other's key frame would be
+    /// as late.
+    stopped: Option<Instant>,
     budget: Budget,
     /// Of the last picture.
     timestamp: Option<u32>,
@@ -69,6 +76,7 @@ impl Viewer {
             begun: false,
             rung: 0,
             target: 0,
+            stopped: None,
             budget: Budget::default(),
             timestamp: None,
             connected: None,
@@ -108,11 +116,16 @@ impl Viewer {
             [one] => one.id,
             _ => layers::choose(renditions, Some(self.target), u32::MAX, self.budget.bps()).unwrap_or(0),
         };
+        let rate_bps = |rung| renditions.iter().find(|one| one.id == rung).map_or(0, |one| one.rate_bps);
+        let [now_bps, then_bps] = [self.rung, self.target].map(rate_bps);
+        if self.begun && self.stopped.is_none() && now_bps > then_bps && now_bps / MOST_OVER > self.budget.bps() / 2 {
+            self.stopped = Some(now);
+        }
     }
 
     /// Of which rendition it needs a key frame to go on, when it does.
     pub fn waits_for(&self) -> Option<u8> {
-        (!self.begun || self.rung != self.target).then_some(self.target)
+        (!self.begun || self.stopped.is_some() || self.rung != self.target).then_some(self.target)
     }
 
     /// The rendition that it is sent.
@@ -122,14 +135,15 @@ impl Viewer {
 
     /// Whether it goes on with this, or begins with it.
     fn takes(&mut self, packets: &Packets, now: Instant) -> bool {
-        if self.begun && packets.rung == self.rung {
+        if self.begun && packets.rung == self.rung && self.stopped.is_none() {
             return true;
         }
         // Who is kept waiting begins with whatever there is.
-        let wanted = packets.rung == self.target || self.is_kept_waiting(now);
+        let waits_long = self.stopped.is_some_and(|stopped| stopped + STOPPED_MOST <= now);
+        let wanted = packets.rung == self.target || waits_long || self.is_kept_waiting(now);
         let begins = packets.starts && wanted;
         if begins {
-            (self.begun, self.rung) = (true, packets.rung);
+            (self.begun, self.rung, self.stopped) = (true, packets.rung, None);
         }
         begins
     }

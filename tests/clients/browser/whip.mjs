@@ -27,6 +27,7 @@ async function publish({ path, turnAfter, layers, pause }) {
   }
 
   const canvas = document.body.appendChild(document.createElement("canvas"));
+  // In less, the browser makes fewer layers.
   [canvas.width, canvas.height] = layers ? [960, 540] : [640, 360];
   const context = canvas.getContext("2d");
   const draw = () => {
@@ -38,20 +39,28 @@ async function publish({ path, turnAfter, layers, pause }) {
     // Something moves all the time.
     context.fillStyle = "#3070c0";
     context.fillRect((now * 90) % canvas.width, canvas.height - 20, 20, 10);
+    // So much that each layer has the bits that it may have.
+    for (let dot = 0; layers && dot < 40; dot++) {
+      context.fillStyle = `hsl(${Math.random() * 360} 80% 50%)`;
+      context.fillRect(Math.random() * canvas.width, (0.6 + 0.3 * Math.random()) * canvas.height, 16, 9);
+    }
     requestAnimationFrame(draw);
   };
   draw();
 
-  const media = new MediaStream([...canvas.captureStream(30).getTracks(), ...out.stream.getTracks()]);
+  const media = new MediaStream([...canvas.captureStream(layers ? 15 : 30).getTracks(), ...out.stream.getTracks()]);
   const peer = new RTCPeerConnection();
   window.peer = peer;
   for (const track of media.getTracks()) {
-    const sizes = [["low", 4], ["middle", 2], ["high", 1]].map(([rid, scaleResolutionDownBy]) => ({ rid, scaleResolutionDownBy }));
+    const sizes = [["low", 4, 150_000], ["middle", 2, 350_000], ["high", 1, 1_000_000]].map(([rid, scaleResolutionDownBy, maxBitrate]) => ({ rid, scaleResolutionDownBy, maxBitrate }));
     const sendEncodings = layers && track.kind === "video" ? sizes : [{}];
     const transceiver = peer.addTransceiver(track, { direction: "sendonly", streams: [media], sendEncodings });
     if (track.kind === "video") {
       const h264 = RTCRtpSender.getCapabilities("video").codecs.filter(({ mimeType }) => mimeType === "video/H264");
       transceiver.setCodecPreferences(h264);
+      // A busy machine isn't to send smaller pictures.
+      const parameters = { ...transceiver.sender.getParameters(), degradationPreference: "maintain-resolution" };
+      if (layers) await transceiver.sender.setParameters(parameters);
     }
   }
   if (pause) {
@@ -63,7 +72,9 @@ async function publish({ path, turnAfter, layers, pause }) {
   const answer = await fetch(path, { method: "POST", headers: { "content-type": "application/sdp" }, body: peer.localDescription.sdp });
   const text = await answer.text();
   if (answer.status !== 201) return { status: answer.status, text };
-  await peer.setRemoteDescription({ type: "answer", sdp: text });
+  // The browser needn't find out first what gets through.
+  const sdp = layers ? text.replace(/^(a=fmtp:\d+ .*packetization-mode=1.*)$/gm, "$1;x-google-start-bitrate=2500") : text;
+  await peer.setRemoteDescription({ type: "answer", sdp });
   if (peer.connectionState !== "connected")
     await new Promise((resolve) => {
       peer.onconnectionstatechange = () => peer.connectionState === "connected" && resolve();
