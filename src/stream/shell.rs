@@ -84,7 +84,7 @@ struct Alarm {
 impl Alarm {
     /// Who reads other renditions than the source's own reads that as well, and counts once.
     fn is_output(&self) -> bool {
-        self.wants.iter().any(|id| !matches!(id, TrackId::Video(1..)))
+        self.wants.is_empty() || self.wants.iter().any(|id| !matches!(id, TrackId::Video(1..)))
     }
 
     fn wakes_at(&self, track: &Arc<Track>, unit: &AccessUnit) -> bool {
