@@ -686,8 +686,8 @@ impl Hall {
         }
         for (name, place) in &mut self.places {
             place.stage.write(|who, way, contents| {
-                // Who answers a check from there owns the address: everything else can be from anybody.
-                if stun::is_success(contents) {
+                // An answer to a check, or a check back, goes to nobody who hasn't shown the connection's password.
+                if stun::is_stun(contents) {
                     self.by_remote.insert(way.remote, (name.clone(), who));
                 }
                 send(way, contents);

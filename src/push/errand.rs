@@ -8,7 +8,7 @@ use super::plan::{Failure, Plan};
 use super::status::Status;
 use super::whip::Session;
 use crate::config::PushConfig;
-use crate::control::Control;
+use crate::control::{Control, State};
 use crate::media::{Track, TrackId};
 use crate::stream::{Read, Reader, Start, Stream};
 use crate::supervisor::Stop;
@@ -26,6 +26,8 @@ const IDLE: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_millis(500);
 /// Key frames that the other server can ask for.
 const KEY_FRAME_EVERY_MS: i64 = 500;
+/// Sources that make key frames by themselves may take this long.
+const KEY_FRAME_WITHIN: Duration = Duration::from_secs(30);
 /// What the bitrate is measured over.
 const MEASURED_MS: i64 = 1_000;
 /// For a server's candidates that aren't found, because a STUN server doesn't answer, nobody waits longer.
@@ -93,12 +95,12 @@ impl Errand {
     /// Waits for the first access unit; also for a stream that isn't there yet, or is stopped.
     async fn something_to_send(&self) -> (Reader, Option<Arc<Track>>) {
         loop {
-            if let Some(stream) = self.control.streams().get(&self.stream) {
-                // What there was before is no sign: a stream that is stopped still has it.
-                let mut reader = read(&stream, Start::NextKeyframe);
-                stream.request_key_frame();
+            // A stream that is stopped still has what was before.
+            let runs = self.control.state(&self.stream) == Some(State::Running);
+            if let Some(stream) = self.control.streams().get(&self.stream).filter(|_| runs) {
+                let mut reader = read(&stream, Start::LatestKeyframe);
                 // Looked up again: a stream whose settings change is another one.
-                let first = timeout(IDLE, reader.next()).await;
+                let first = timeout(4 * LOOK, reader.next()).await;
                 if let Ok(Read::Unit { .. } | Read::Lagged { .. }) = first {
                     let video = stream.tracks().into_iter().find(|track| track.id == TrackId::Video(0));
                     return (reader, video);
@@ -211,7 +213,7 @@ impl Errand {
                     Happening::Over => return gone(),
                     _ => continue,
                 },
-                read = timeout(IDLE, reader.next()) => match read {
+                read = timeout(if begun { IDLE } else { KEY_FRAME_WITHIN }, reader.next()) => match read {
                     Ok(Read::Unit { track, unit }) => Some((track, unit)),
                     Ok(Read::Lagged { .. }) => None,
                     Ok(Read::End) | Err(_) => return End::Paused,

@@ -177,6 +177,19 @@ mod tests {
     }
 
     #[test]
+    fn a_line_that_only_rtc_would_see_is_refused() {
+        let provider = default_provider().expect("ring");
+        let params = CertificateParams::new(vec!["box".to_owned()]).expect("a name");
+        let certificate =
+            RTCCertificate::generate(provider.crypto(), SignatureScheme::EcdsaP256Sha256, params).expect("one");
+        let identity = Identity { certificate, addresses: vec![ours()], tcp_addresses: Vec::new() };
+        let hidden = format!("{}\ra=candidate:1 1 udp 1 192.0.2.7 53 typ host\r\n", ffmpeg("42e01f", true));
+        let settings = Settings { receives: true, ..Settings::default() };
+        let mut peer = Peer::new(&identity, settings, Instant::now()).expect("a peer");
+        assert!(peer.answer(&hidden, Instant::now()).is_err());
+    }
+
+    #[test]
     fn ffmpeg_s_checks_which_all_nominate_are_answered_and_the_handshake_begun() {
         let offer = ffmpeg("422001f", true);
         let (mut peer, answer) = answered(&offer);

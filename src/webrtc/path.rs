@@ -80,13 +80,14 @@ impl Path {
             return self.nominated.unwrap_or(way);
         }
         if stun::is_success(datagram)
-            && let Some(at) = self.checks.iter().position(|check| check.way.remote == way.remote)
-            && let Some(check) = self.checks.remove(at)
+            && let Some(newest) = self.checks.iter().rev().find(|check| check.way == way)
         {
-            self.heard = Some(check.at);
-            if check.nominates {
-                self.nominated = Some(check.way);
+            // Some checks are never answered: those before it are done with, too.
+            self.heard = Some(newest.at);
+            if self.checks.iter().any(|check| check.way == way && check.nominates) {
+                self.nominated = Some(way);
             }
+            self.checks.retain(|check| check.way != way);
         }
         way
     }
@@ -175,6 +176,13 @@ mod tests {
         path.hears(before);
         assert!(!path.takes_loss(began + SILENT), "who sends is there");
         let began = before;
+        // Checks that were never answered hold up nothing.
+        for second in 1..10 {
+            path.read(two, &check(false), began + Duration::from_secs(second));
+        }
+        path.write(two, &answer());
+        let began = began + Duration::from_secs(9);
+        assert!(!path.takes_loss(began + SILENT - Duration::from_millis(1)));
         assert!(path.takes_loss(began + SILENT));
         assert!(!path.takes_loss(began + SILENT));
     }

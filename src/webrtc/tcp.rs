@@ -22,6 +22,8 @@ const BACKLOG: u32 = 64;
 /// Connections in all, and those that aren't answered yet, in all and from one address: who has no session must not
 /// keep those away who have one.
 const MAX_CONNECTIONS: usize = 256;
+/// Of one address, answered ones among them: a few dozen people behind one router.
+const MAX_FROM_ONE: usize = 96;
 const MAX_COMING: usize = 64;
 const MAX_COMING_FROM_ONE: usize = 16;
 /// The check with which a connection begins comes, and is answered, within this.
@@ -83,8 +85,12 @@ impl Connections {
     /// A place for a peer: what goes to it, and whether it was answered. `None`: there are too many.
     fn enter(&self, way: Way) -> Option<(mpsc::Receiver<Bytes>, Arc<AtomicBool>)> {
         let mut open = self.lock();
+        let ip = way.remote.address.ip();
+        if open.keys().filter(|other| other.remote.address.ip() == ip).count() >= MAX_FROM_ONE {
+            return None;
+        }
         let coming = || open.iter().filter(|(_, one)| one.is_coming()).map(|(other, _)| other.remote.address.ip());
-        let from_there = coming().filter(|ip| *ip == way.remote.address.ip()).count();
+        let from_there = coming().filter(|other| *other == ip).count();
         if open.len() >= MAX_CONNECTIONS || coming().count() >= MAX_COMING || from_there >= MAX_COMING_FROM_ONE {
             return None;
         }
