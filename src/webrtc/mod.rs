@@ -1,11 +1,16 @@
 //! WebRTC: streams to and from browsers at conversational delay.
 //!
-//! `peer` is one connection around the sans-IO core of the `rtc` crate, with what is negotiated in `codecs` and
-//! what is heard by RTCP in `rtcp`, by which way the peer is reached in `path` (TCP's connections in `tcp`), what
-//! leaves when in `pacer`, and what travels together in `train`; `packets` makes RTP payloads of access units, once for all viewers; `viewer`
-//! is what somebody who watches a stream is sent, `layers` which of its renditions that is, and `feeder` where that comes from; `server` is the one UDP
-//! socket with everybody behind it, but those whom `branch` gives to others. The other way round, `inbound` makes
-//! pictures and sound of the packets that somebody who publishes sends, and `publisher` hands them to the stream.
+//! `peer` is one connection around the sans-IO core of the `rtc` crate: what is negotiated stands in `codecs`, what
+//! encoders offer otherwise than browsers in `encoders`, what later offers say in `again`, what is heard by RTCP in
+//! `rtcp`, by which way the peer is reached in `path` (TCP's connections in `tcp`), what leaves when in `pacer`, and
+//! what travels together in `train`. `server` is the one UDP socket with everybody behind it (`remotes`: whose which
+//! address is), but those whom `branch` gives to others.
+//!
+//! `packets` makes RTP payloads of access units, once for all viewers; `viewer` is what somebody who watches a stream
+//! is sent, `layers` which of its renditions that is, and `feeder` where that comes from. The other way round,
+//! `inbound` makes pictures and sound of the packets that somebody who publishes sends, and `publisher` hands them to
+//! the stream.
+//!
 //! Not here: WHEP's and WHIP's requests and answers (`http`), who may watch or publish (`access`), encoding.
 
 mod again;

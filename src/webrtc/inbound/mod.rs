@@ -190,7 +190,7 @@ impl Inbound {
         }
     }
 
-    /// Whether a key frame is to be asked for now, and of which stream. There may be more.
+    /// The stream of which a key frame is to be asked at this moment, if there is one; there may be more.
     pub fn take_key_frame_request(&mut self, now: MonoTime) -> Option<u32> {
         if let Some((ssrc, _)) = self.request_due().filter(|(_, due)| *due <= now) {
             self.asked = Some(now);

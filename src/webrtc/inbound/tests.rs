@@ -282,35 +282,59 @@ fn widths(out: &[Captured], id: TrackId) -> Vec<u32> {
     out.iter().filter_map(width).collect()
 }
 
-#[test]
-fn of_several_layers_the_largest_that_comes_goes_on() {
-    let mut inbound = Inbound::new(Duration::from_secs(60));
-    let mut cameras = [(1, Camera::new((160, 120))), (2, Camera::new((320, 240))), (3, Camera::new((640, 480)))];
-    for (ssrc, _) in &cameras {
-        inbound.open_video(*ssrc);
+/// Three layers of one picture, by SSRC the smallest first, as a browser sends them.
+struct Simulcast {
+    inbound: Inbound,
+    cameras: [(u32, Camera); 3],
+    numbers: [u16; 3],
+    keys: [bool; 3],
+    now: MonoTime,
+    asked: Vec<(u32, MonoTime)>,
+}
+
+impl Simulcast {
+    fn new() -> Self {
+        let mut inbound = Inbound::new(Duration::from_secs(60));
+        let cameras = [(1, Camera::new((160, 120))), (2, Camera::new((320, 240))), (3, Camera::new((640, 480)))];
+        for (ssrc, _) in &cameras {
+            inbound.open_video(*ssrc);
+        }
+        let now = MonoTime::from_millis(1_000);
+        Self { inbound, cameras, numbers: [0; 3], keys: [true; 3], now, asked: Vec::new() }
     }
-    let (mut out, mut numbers, mut keys) = (Vec::new(), [0_u16; 3], [true; 3]);
-    let mut now = MonoTime::from_millis(1_000);
-    let mut second = |on: [bool; 3]| {
-        out.clear();
-        for _ in 0..30 {
-            now = now.plus_nanos(33 * MS);
-            for (at, (ssrc, camera)) in cameras.iter_mut().enumerate().filter(|(at, _)| on[*at]) {
-                let timestamp = (now.as_nanos() / MS * 90) as u32;
-                let payloads = camera.payloads(std::mem::take(&mut keys[at]));
+
+    /// What comes of a second in which these are sent; of one of them a picture is lost.
+    fn second(&mut self, on: [bool; 3], lose: Option<usize>) -> Vec<Captured> {
+        let mut out = Vec::new();
+        for picture in 0..30 {
+            self.now = self.now.plus_nanos(33 * MS);
+            let timestamp = (self.now.as_nanos() / MS * 90) as u32;
+            for (at, (ssrc, camera)) in self.cameras.iter_mut().enumerate().filter(|(at, _)| on[*at]) {
+                let payloads = camera.payloads(std::mem::take(&mut self.keys[at]));
                 let last = payloads.len() - 1;
                 for (n, payload) in payloads.into_iter().enumerate() {
-                    numbers[at] += 1;
-                    let packet = Packet { sequence_number: numbers[at], timestamp, marker: n == last, payload };
-                    inbound.push(*ssrc, packet, now, &mut out).expect("good");
+                    self.numbers[at] += 1;
+                    let sequence_number = self.numbers[at];
+                    let packet = Packet { sequence_number, timestamp, marker: n == last, payload };
+                    if lose != Some(at) || picture != 3 {
+                        self.inbound.push(*ssrc, packet, self.now, &mut out).expect("good");
+                    }
                 }
             }
-            if let Some(ssrc) = inbound.take_key_frame_request(now) {
-                keys[ssrc as usize - 1] = true;
+            self.inbound.timeout(self.now, &mut out).expect("good");
+            while let Some(ssrc) = self.inbound.take_key_frame_request(self.now) {
+                self.asked.push((ssrc, self.now));
+                self.keys[ssrc as usize - 1] = true;
             }
         }
-        widths(&out, TrackId::Video(0))
-    };
+        out
+    }
+}
+
+#[test]
+fn of_several_layers_the_largest_that_comes_goes_on() {
+    let mut call = Simulcast::new();
+    let mut second = |on| widths(&call.second(on, None), TrackId::Video(0));
     let low = second([true, false, false]);
     assert!(low.len() == 30 && low.iter().all(|width| *width == 160));
     let more = second([true, true, false]);
@@ -327,66 +351,35 @@ fn of_several_layers_the_largest_that_comes_goes_on() {
 
 #[test]
 fn smaller_layers_are_renditions_beside_the_largest() {
-    let mut inbound = Inbound::new(Duration::from_secs(60));
-    let mut cameras = [(1, Camera::new((160, 120))), (2, Camera::new((320, 240))), (3, Camera::new((640, 480)))];
-    for (ssrc, _) in &cameras {
-        inbound.open_video(*ssrc);
-    }
-    inbound.watched(|rung| rung == 2);
-    let (mut numbers, mut keys, mut asked) = ([0_u16; 3], [true; 3], Vec::new());
-    let mut now = MonoTime::from_millis(1_000);
-    let mut second = |on: [bool; 3], lose: Option<usize>, inbound: &mut Inbound| {
-        let mut out = Vec::new();
-        for picture in 0..30 {
-            now = now.plus_nanos(33 * MS);
-            for (at, (ssrc, camera)) in cameras.iter_mut().enumerate().filter(|(at, _)| on[*at]) {
-                let timestamp = (now.as_nanos() / MS * 90) as u32;
-                let payloads = camera.payloads(std::mem::take(&mut keys[at]));
-                let last = payloads.len() - 1;
-                for (n, payload) in payloads.into_iter().enumerate() {
-                    numbers[at] += 1;
-                    let packet = Packet { sequence_number: numbers[at], timestamp, marker: n == last, payload };
-                    if lose != Some(at) || picture != 3 {
-                        inbound.push(*ssrc, packet, now, &mut out).expect("good");
-                    }
-                }
-            }
-            inbound.timeout(now, &mut out).expect("good");
-            while let Some(ssrc) = inbound.take_key_frame_request(now) {
-                asked.push((ssrc, now));
-                keys[ssrc as usize - 1] = true;
-            }
-        }
-        assert!(asked.len() < 20, "seldom: {asked:?}");
-        out
-    };
-    second([true; 3], None, &mut inbound);
-    second([true; 3], None, &mut inbound);
-    let out = second([true; 3], None, &mut inbound);
+    let mut call = Simulcast::new();
+    call.inbound.watched(|rung| rung == 2);
+    call.second([true; 3], None);
+    call.second([true; 3], None);
+    let out = call.second([true; 3], None);
     for (id, width) in [(0, 640), (1, 160), (2, 320)] {
         assert_eq!(widths(&out, TrackId::Video(id)), vec![width; 30], "rendition {id}");
     }
     assert!(widths(&out, TrackId::Video(3)).is_empty(), "the largest isn't there twice");
 
     // What is lost of one that is watched is asked for within a second; of another one, later.
-    let lost = second([true; 3], Some(1), &mut inbound);
+    let lost = call.second([true; 3], Some(1));
     assert!((15..30).contains(&widths(&lost, TrackId::Video(2)).len()), "{}", lost.len());
-    second([true; 3], None, &mut inbound);
-    assert_eq!(widths(&second([true; 3], None, &mut inbound), TrackId::Video(2)), vec![320; 30]);
-    assert_eq!(widths(&second([true; 3], None, &mut inbound), TrackId::Video(0)), vec![640; 30], "nothing to that one");
-    second([true; 3], Some(0), &mut inbound);
-    second([true; 3], None, &mut inbound);
-    let lost = second([true; 3], Some(0), &mut inbound);
+    call.second([true; 3], None);
+    assert_eq!(widths(&call.second([true; 3], None), TrackId::Video(2)), vec![320; 30]);
+    assert_eq!(widths(&call.second([true; 3], None), TrackId::Video(0)), vec![640; 30], "nothing to that one");
+    call.second([true; 3], Some(0));
+    call.second([true; 3], None);
+    let lost = call.second([true; 3], Some(0));
     assert!((3..12).contains(&widths(&lost, TrackId::Video(1)).len()));
     for _ in 0..5 {
-        second([true; 3], None, &mut inbound);
+        call.second([true; 3], None);
     }
-    assert_eq!(widths(&second([true; 3], None, &mut inbound), TrackId::Video(1)), vec![160; 30]);
+    assert_eq!(widths(&call.second([true; 3], None), TrackId::Video(1)), vec![160; 30]);
 
     // Who watches the second one doesn't notice that it stands for the first as well.
     let mut all = Vec::new();
     for _ in 0..4 {
-        all.extend(second([true, true, false], None, &mut inbound));
+        all.extend(call.second([true, true, false], None));
     }
     assert_eq!(widths(&all, TrackId::Video(2)), vec![320; 120]);
     assert_eq!(widths(&all, TrackId::Video(0)).last(), Some(&320));
@@ -400,4 +393,5 @@ fn smaller_layers_are_renditions_beside_the_largest() {
         let times: Vec<_> = times(id).collect();
         assert!(times.windows(2).all(|pair| pair[0].0 < pair[1].0), "rendition {id}");
     }
+    assert!(call.asked.len() < 20, "seldom: {:?}", call.asked);
 }
